@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 the deltanet authors
+#
+# deltanet_add_test(<suite> SOURCES <files> [LINK <targets>] [OPTIONS <flags>] [LABEL <label>]
+#                   [LAUNCHER <command>] [ONE_CTEST_TEST])
+#   One executable deltanet_<suite>_tests; each of its Catch2 cases is a ctest test "<suite>.<case>"
+#   with the label <suite>, unless another is given.
+# deltanet_add_arch_test(<suite> SOURCES <files> [LINK <targets>])
+#   The same sources once per row of the arch table below, as suites "<suite>_<arch>", all of them with
+#   the label <suite>; a case whose arch this CPU lacks is reported as skipped.
+
+# name|flags. The features that a CPU must have are read off the flags ("-mfma": "fma"), so the flags
+# can never ask for more than was tested; hence no -march=x86-64-v3 here. Baseline is whatever the
+# compiler does by default, plus the preset's own flags.
+set(DELTANET_ARCH_TABLE "baseline|")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  list(APPEND DELTANET_ARCH_TABLE
+       "avx2|-mavx2 -mfma"
+       "avx512|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma"
+       "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mfma")
+endif()
+set(DELTANET_TEST_ARCHES "all" CACHE STRING
+    "Arches of the cpu tests: all, or a list of names such as baseline;avx2")
+
+set(DELTANET_SKIPPED 77) # exit status of a test that cannot run on this machine
+
+function(deltanet_add_test suite)
+  cmake_parse_arguments(arg "ONE_CTEST_TEST" "LABEL" "SOURCES;LINK;OPTIONS;LAUNCHER" ${ARGN})
+  if(NOT arg_SOURCES)
+    return() # a folder without tests yet; a run without any test at all fails in tests/run.sh
+  endif()
+  if(NOT arg_LABEL)
+    set(arg_LABEL ${suite})
+  endif()
+  set(target deltanet_${suite}_tests)
+  set(properties LABELS ${arg_LABEL} TIMEOUT 600 SKIP_RETURN_CODE ${DELTANET_SKIPPED})
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE deltanet::deltanet deltanet_test_support ${arg_LINK})
+  target_compile_options(${target} PRIVATE ${arg_OPTIONS})
+  deltanet_private_flags(${target})
+  if(arg_ONE_CTEST_TEST) # because listing the cases would run a program that cannot run here
+    add_test(NAME ${suite} COMMAND ${arg_LAUNCHER} $<TARGET_FILE:${target}>)
+    set_tests_properties(${suite} PROPERTIES ${properties})
+  else()
+    if(arg_LAUNCHER) # what catch_discover_tests puts in front of the program
+      set_target_properties(${target} PROPERTIES CROSSCOMPILING_EMULATOR "${arg_LAUNCHER}")
+    endif()
+    catch_discover_tests(${target} TEST_PREFIX "${suite}." PROPERTIES ${properties})
+  endif()
+endfunction()
+
+function(deltanet_add_arch_test suite)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  # deltanet_arch_run FEATURES COMMAND...: runs the command if the CPU has the features, else exits
+  # with 77. A program of its own, because one built for AVX-512 may trap before it reaches main().
+  set(launcher_source "${PROJECT_SOURCE_DIR}/tests/support/arch_run.cpp")
+  add_custom_target(deltanet_${suite}_tests) # all arches at once
+  foreach(row IN LISTS DELTANET_ARCH_TABLE)
+    string(REGEX MATCH "^[^|]*" arch "${row}")
+    string(REGEX REPLACE "^.*[|]" "" flags "${row}")
+    if(NOT arg_SOURCES OR NOT (DELTANET_TEST_ARCHES STREQUAL "all" OR arch IN_LIST DELTANET_TEST_ARCHES))
+      continue()
+    endif()
+    set(arguments ${suite}_${arch} LABEL ${suite} SOURCES ${arg_SOURCES} LINK ${arg_LINK})
+    if(flags)
+      if(NOT TARGET deltanet_arch_run)
+        add_executable(deltanet_arch_run "${launcher_source}")
+      endif()
+      separate_arguments(flags UNIX_COMMAND "${flags}")
+      list(TRANSFORM flags REPLACE "^-m" "" OUTPUT_VARIABLE features)
+      list(JOIN features "," features)
+      list(APPEND arguments OPTIONS ${flags} LAUNCHER $<TARGET_FILE:deltanet_arch_run> ${features})
+      try_run(status compiled "${PROJECT_BINARY_DIR}/arch_run/${arch}" "${launcher_source}"
+              ARGS ${features})
+      if(NOT status EQUAL 0)
+        list(APPEND arguments ONE_CTEST_TEST)
+      endif()
+    endif()
+    deltanet_add_test(${arguments})
+    if(flags)
+      add_dependencies(deltanet_${suite}_${arch}_tests deltanet_arch_run)
+    endif()
+    add_dependencies(deltanet_${suite}_tests deltanet_${suite}_${arch}_tests)
+  endforeach()
+endfunction()

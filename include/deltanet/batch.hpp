@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Which sequences a forward call advances, and which rows of x belong to them. Two ways to say it:
+/// sequence by sequence, whose tokens then stand one after another in x (`add`), or token by token, in any
+/// order (`assign_tokens`). Optionally also which rows of y are wanted.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <deltanet/sequence.hpp>
+
+namespace deltanet {
+
+/// One sequence of a batch: `n_tokens` more tokens for the state in `slot`.
+struct BatchSequence {
+    index_t slot = 0;
+    index_t n_tokens = 1;
+    Start start = Start::resume;
+};
+
+/// Inside, tokens are numbered sequence by sequence ("token"), while x and y have rows; the two differ only
+/// when sequences interleave. A cleared batch keeps its memory.
+class Batch {
+  public:
+    void clear() noexcept {
+        spans_.clear();
+        rows_.clear();
+        output_tokens_.clear();
+        output_rows_.clear();
+        n_tokens_ = 0;
+        select_ = false;
+    }
+
+    /// Appends a sequence whose tokens are the next rows of x. Throws `Error` for a slot that is negative or
+    /// already in the batch, for a negative token count, and after `assign_tokens` or `select_outputs`.
+    Batch& add(const BatchSequence& sequence) {
+        const char* const where = "Batch::add";
+        if (select_ || !rows_.empty()) {
+            detail::fail(where, "batch", "a batch built by add alone, outputs selected last",
+                         "one built from tokens or with selected outputs");
+        }
+        detail::check_at_least(where, "slot", sequence.slot, 0);
+        detail::check_at_least(where, "n_tokens", sequence.n_tokens, 0);
+        if (const SequenceSpan* const other = find(sequence.slot)) {
+            detail::fail(where, "slot", "a slot used once in a batch",
+                         detail::concat("slot ", sequence.slot, ", which already has ", other->n_tokens, " tokens"));
+        }
+        spans_.push_back({n_tokens_, sequence.n_tokens, sequence.slot, sequence.start});
+        n_tokens_ += sequence.n_tokens;
+        return *this;
+    }
+
+    /// Row i of x is a token of sequence `sequence_ids[i]`, whose state is in the slot of that number. Tokens
+    /// of a sequence are taken in row order; those of different sequences may interleave in any way. A
+    /// sequence starts fresh if the position of its first row is 0; without positions every sequence resumes.
+    /// Positions of a sequence may repeat or jump (multimodal ones do) but not fall. Replaces what the batch
+    /// held; on `Error` the batch is as it was.
+    template <std::integral Id, std::integral Position = Id>
+    void assign_tokens(std::span<const Id> sequence_ids, std::span<const Position> positions = {}) {
+        const char* const where = "Batch::assign_tokens";
+        if (!positions.empty() && positions.size() != sequence_ids.size()) {
+            detail::fail(where, "positions", detail::concat(sequence_ids.size(), " entries, one per token"),
+                         detail::concat(positions.size()));
+        }
+        const auto id = [&](index_t row) { return static_cast<index_t>(sequence_ids[at(row)]); };
+        std::vector<index_t> order = rows_by_sequence(static_cast<index_t>(sequence_ids.size()), id);
+
+        std::vector<SequenceSpan> spans;
+        for (index_t token = 0; token < static_cast<index_t>(order.size()); ++token) {
+            const index_t row = order[at(token)];
+            if (id(row) < 0) {
+                detail::fail(where, detail::concat("sequence_ids[", row, "]"), "at least 0", detail::concat(id(row)));
+            }
+            if (spans.empty() || spans.back().slot != id(row)) {
+                const bool fresh = !positions.empty() && positions[at(row)] == 0;
+                spans.push_back({token, 1, id(row), fresh ? Start::fresh : Start::resume});
+                continue;
+            }
+            ++spans.back().n_tokens;
+            const index_t before = order[at(token - 1)];
+            if (!positions.empty() && positions[at(row)] < positions[at(before)]) {
+                detail::fail(where, detail::concat("positions[", row, "]"),
+                             detail::concat("at least ", positions[at(before)], ", the position before it in sequence ",
+                                            id(row)),
+                             detail::concat(positions[at(row)]));
+            }
+        }
+        clear();
+        spans_ = std::move(spans);
+        n_tokens_ = static_cast<index_t>(order.size());
+        if (!std::is_sorted(order.begin(), order.end())) {
+            rows_ = std::move(order);
+            output_tokens_ = token_of_row();
+        }
+    }
+
+    template <std::integral Id>
+    [[nodiscard]] static Batch from_tokens(std::span<const Id> sequence_ids, std::span<const Id> positions = {}) {
+        Batch batch;
+        batch.assign_tokens(sequence_ids, positions);
+        return batch;
+    }
+
+    /// Only these rows of the batch are wanted: row j of y belongs to row rows[j] of x. Any order, also none
+    /// at all. States advance over every token all the same. Call it when all sequences are in.
+    void select_outputs(std::span<const index_t> rows) {
+        for (std::size_t j = 0; j < rows.size(); ++j) {
+            if (rows[j] < 0 || rows[j] >= n_tokens_) {
+                detail::fail("Batch::select_outputs", detail::concat("rows[", j, "]"),
+                             detail::concat("0 to ", n_tokens_ - 1), detail::concat(rows[j]));
+            }
+        }
+        std::vector<index_t> tokens(rows.begin(), rows.end());
+        if (!rows_.empty()) {
+            const std::vector<index_t> token = token_of_row();
+            for (index_t& entry : tokens) entry = token[at(entry)];
+        }
+        output_tokens_ = std::move(tokens);
+        output_rows_.assign(rows.begin(), rows.end());
+        select_ = true;
+    }
+
+    [[nodiscard]] index_t n_tokens() const noexcept { return n_tokens_; }
+    [[nodiscard]] index_t n_sequences() const noexcept { return static_cast<index_t>(spans_.size()); }
+    /// Rows of y.
+    [[nodiscard]] index_t n_outputs() const noexcept {
+        return select_ ? static_cast<index_t>(output_rows_.size()) : n_tokens_;
+    }
+    /// The sequences, with their tokens numbered sequence by sequence.
+    [[nodiscard]] std::span<const SequenceSpan> sequences() const noexcept { return spans_; }
+    /// Row of x of each token; empty when it is the token's own number.
+    [[nodiscard]] std::span<const index_t> token_rows() const noexcept { return rows_; }
+    /// Token of each row of y; nothing when y has every token in order.
+    [[nodiscard]] std::optional<std::span<const index_t>> output_tokens() const noexcept {
+        if (!select_ && rows_.empty()) return std::nullopt;
+        return std::span<const index_t>(output_tokens_);
+    }
+    /// Row of x of each row of y; nothing when they are the same.
+    [[nodiscard]] std::optional<std::span<const index_t>> output_rows() const noexcept {
+        if (!select_) return std::nullopt;
+        return std::span<const index_t>(output_rows_);
+    }
+
+  private:
+    static std::size_t at(index_t i) noexcept { return static_cast<std::size_t>(i); }
+
+    [[nodiscard]] const SequenceSpan* find(index_t slot) const noexcept {
+        const auto found = std::find_if(spans_.begin(), spans_.end(),
+                                        [slot](const SequenceSpan& span) { return span.slot == slot; });
+        return found == spans_.end() ? nullptr : &*found;
+    }
+
+    /// Rows grouped by sequence, sequences by their first row, so that contiguous input stays as it is.
+    template <class IdOf>
+    static std::vector<index_t> rows_by_sequence(index_t n, const IdOf& id) {
+        std::vector<index_t> order(at(n));
+        std::iota(order.begin(), order.end(), index_t{0});
+        std::stable_sort(order.begin(), order.end(), [&](index_t a, index_t b) { return id(a) < id(b); });
+        std::vector<index_t> first_row(at(n));
+        for (index_t i = 0; i < n; ++i) {
+            const bool begins = i == 0 || id(order[at(i)]) != id(order[at(i - 1)]);
+            first_row[at(order[at(i)])] = begins ? order[at(i)] : first_row[at(order[at(i - 1)])];
+        }
+        std::stable_sort(order.begin(), order.end(),
+                         [&](index_t a, index_t b) { return first_row[at(a)] < first_row[at(b)]; });
+        return order;
+    }
+
+    [[nodiscard]] std::vector<index_t> token_of_row() const {
+        std::vector<index_t> token(rows_.size());
+        for (std::size_t t = 0; t < rows_.size(); ++t) token[at(rows_[t])] = static_cast<index_t>(t);
+        return token;
+    }
+
+    std::vector<SequenceSpan> spans_;
+    std::vector<index_t> rows_;           ///< row of x of each token; empty: the identity
+    std::vector<index_t> output_tokens_;  ///< token of each row of y
+    std::vector<index_t> output_rows_;    ///< row of x of each row of y
+    index_t n_tokens_ = 0;
+    bool select_ = false;
+};
+
+}  // namespace deltanet

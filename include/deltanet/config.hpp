@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Every macro of the library, and the integer type of its sizes. Nothing else defines a macro that
+/// outlives its file, so `DELTANET_` is the only prefix that an includer can ever meet.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__FAST_MATH__) && !defined(DELTANET_ALLOW_FAST_MATH)
+#error "deltanet: -ffast-math breaks the gates (infinities, NaN tests); define DELTANET_ALLOW_FAST_MATH to insist"
+#endif
+
+/// Inlined whatever the optimiser's mood: the small pieces of kernels, which must be compiled with
+/// the flags of the kernel that they serve and leave no copy of their own behind.
+#if defined(__GNUC__) || defined(__clang__)
+#define DELTANET_FORCE_INLINE inline __attribute__((always_inline))
+#define DELTANET_RESTRICT __restrict__
+#else
+#define DELTANET_FORCE_INLINE inline
+#define DELTANET_RESTRICT
+#endif
+
+/// Internal invariants; on in debug builds. Mistakes of the caller are `deltanet::Error`, never this.
+#if defined(NDEBUG)
+#define DELTANET_ASSERT(condition) static_cast<void>(0)
+#else
+#include <cassert>
+#define DELTANET_ASSERT(condition) assert(condition)
+#endif
+
+namespace deltanet {
+
+/// Sizes, strides (in elements) and offsets: signed, 64 bits, as in mdspan and Eigen.
+using index_t = std::ptrdiff_t;
+static_assert(sizeof(index_t) == 8, "deltanet: state arenas exceed 4 GiB; a 64-bit target is needed");
+
+}  // namespace deltanet

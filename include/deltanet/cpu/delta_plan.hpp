@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// How a delta-rule call is cut into tasks. One task is one part of the state columns of all value heads
+/// of one key head of one sequence: key heads because their value heads share the products of keys and
+/// queries, parts so that few heads still feed many workers. Where the cuts lie decides speed only:
+/// columns never mix.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <deltanet/cpu/kernels/chunk_scan.hpp>
+#include <deltanet/cpu/kernels/delta_recurrent.hpp>
+#include <deltanet/ops/delta_rule.hpp>
+
+namespace deltanet::cpu {
+
+template <class Arch, class T>
+class DeltaPlan {
+  public:
+    /// Columns that are never cut: whole tiles of both forms.
+    static constexpr index_t unit_cols = kernels::recurrent_cols<Arch, T>;
+    static constexpr index_t panel_cols = kernels::ChunkScratch<Arch, T>::panel_cols;
+    static_assert(unit_cols % panel_cols == 0);
+
+    DeltaPlan(const DeltaRuleArgs<T>& args, index_t concurrency) noexcept
+        : args_(args),
+          n_heads_k_(args.k.size(1)),
+          d_k_(args.k.size(2)),
+          d_v_(args.v.size(2)),
+          heads_per_group_(args.v.size(1) / args.k.size(1)),
+          units_per_head_((args.v.size(2) + unit_cols - 1) / unit_cols),
+          scale_(static_cast<T>(args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
+        n_parts_ = choose_parts(concurrency);
+    }
+
+    [[nodiscard]] index_t n_tasks() const noexcept {
+        const index_t units = heads_per_group_ * units_per_head_;
+        return units == 0 ? 0 : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
+    }
+
+    /// Scratch bytes of one worker.
+    [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, ScanMode mode) noexcept {
+        const index_t recurrent = kernels::recurrent_scratch_bytes<Arch, T>(d_k);
+        return mode == ScanMode::recurrent
+                   ? recurrent
+                   : std::max(recurrent, kernels::ChunkScratch<Arch, T>::bytes(d_k));
+    }
+
+    /// `scratch` has `worker_bytes` bytes and belongs to this call alone.
+    void run(index_t task, T* scratch) const noexcept {
+        const index_t part = task % n_parts_;
+        const index_t key_head = task / n_parts_ % n_heads_k_;
+        const SequenceSpan& sequence = args_.sequences[static_cast<std::size_t>(task / n_parts_ / n_heads_k_)];
+        const index_t units = heads_per_group_ * units_per_head_;
+        const index_t first = part * units / n_parts_;
+        const index_t last = (part + 1) * units / n_parts_;
+        if (sequence.start == Start::fresh) {
+            for (index_t unit = first; unit < last; ++unit) clear(sequence, columns(key_head, unit));
+        }
+        if (sequence.n_tokens == 0) return;
+        if (takes_chunks(sequence)) {
+            run_chunked(sequence, key_head, first, last, scratch);
+        } else {
+            for (index_t unit = first; unit < last; ++unit) {
+                run_recurrent(sequence, key_head, columns(key_head, unit), scratch);
+            }
+        }
+    }
+
+  private:
+    /// Columns [first, first + width) of value head h.
+    struct Columns {
+        index_t h;
+        index_t first;
+        index_t width;
+    };
+
+    [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
+        const index_t j = unit / units_per_head_;  // which of the value heads of the key head
+        const index_t first = unit % units_per_head_ * unit_cols;
+        return {args_.head_map == HeadMap::grouped ? key_head * heads_per_group_ + j : j * n_heads_k_ + key_head,
+                first, std::min(unit_cols, d_v_ - first)};
+    }
+
+    /// By the sequence's own length only: what else is in the batch must not change its result.
+    [[nodiscard]] bool takes_chunks(const SequenceSpan& sequence) const noexcept {
+        return args_.mode == ScanMode::chunked ||
+               (args_.mode == ScanMode::automatic && sequence.n_tokens >= tuning::chunked_from_tokens);
+    }
+
+    /// Enough parts to keep every worker busy, counting a sequence by its share of the longest one.
+    [[nodiscard]] index_t choose_parts(index_t concurrency) const noexcept {
+        index_t total = 0;
+        index_t longest = 1;
+        for (const SequenceSpan& sequence : args_.sequences) {
+            total += sequence.n_tokens;
+            longest = std::max(longest, sequence.n_tokens);
+        }
+        const index_t tasks = std::max<index_t>(1, (total + longest - 1) / longest) * n_heads_k_;
+        const index_t wanted = concurrency > 1 ? concurrency * tuning::tasks_per_worker : 1;
+        return std::clamp<index_t>((wanted + tasks - 1) / tasks, 1,
+                                   std::max<index_t>(1, heads_per_group_ * units_per_head_));
+    }
+
+    void clear(const SequenceSpan& sequence, const Columns& c) const noexcept {
+        for (index_t i = 0; i < d_k_; ++i) {
+            fill_zero<Arch>(args_.state.ptr(sequence.slot, c.h, i, c.first), c.width);
+        }
+    }
+
+    void run_recurrent(const SequenceSpan& sequence, index_t key_head, const Columns& c, T* scratch) const noexcept {
+        const index_t t = sequence.first_token;
+        kernels::delta_recurrent<Arch, T>({.q = args_.q.ptr(t, key_head),
+                                           .q_stride = args_.q.stride(0),
+                                           .k = args_.k.ptr(t, key_head),
+                                           .k_stride = args_.k.stride(0),
+                                           .v = args_.v.ptr(t, c.h, c.first),
+                                           .v_stride = args_.v.stride(0),
+                                           .decay_log = args_.decay_log.ptr(t, c.h),
+                                           .decay_stride = args_.decay_log.stride(0),
+                                           .beta = args_.beta.ptr(t, c.h),
+                                           .beta_stride = args_.beta.stride(0),
+                                           .state = args_.state.ptr(sequence.slot, c.h, 0, c.first),
+                                           .state_stride = args_.state.stride(2),
+                                           .output = args_.output.ptr(t, c.h, c.first),
+                                           .output_stride = args_.output.stride(0),
+                                           .scratch = scratch,
+                                           .n_tokens = sequence.n_tokens,
+                                           .d_k = d_k_,
+                                           .width = c.width,
+                                           .scale = scale_});
+    }
+
+    void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit, index_t last_unit,
+                     T* memory) const noexcept {
+        kernels::ChunkScratch<Arch, T> scratch{};
+        scratch.carve(memory, d_k_);
+        for (index_t done = 0; done < sequence.n_tokens; done += tuning::chunk_tokens) {
+            const index_t n_tokens = std::min(tuning::chunk_tokens, sequence.n_tokens - done);
+            const index_t t = sequence.first_token + done;
+            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0), args_.q.ptr(t, key_head),
+                                          args_.q.stride(0), n_tokens, d_k_, scratch);
+            index_t prepared_head = -1;
+            T total_decay = T(0);
+            for (index_t unit = first_unit; unit < last_unit; ++unit) {
+                const Columns c = columns(key_head, unit);
+                if (c.h != prepared_head) {
+                    total_decay = kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, c.h), args_.decay_log.stride(0),
+                                                            args_.beta.ptr(t, c.h), args_.beta.stride(0), n_tokens,
+                                                            scale_, scratch);
+                    prepared_head = c.h;
+                }
+                for (index_t col = 0; col < c.width; col += panel_cols) {
+                    kernels::chunk_panel<Arch, T>({.v = args_.v.ptr(t, c.h, c.first + col),
+                                                   .v_stride = args_.v.stride(0),
+                                                   .state = args_.state.ptr(sequence.slot, c.h, 0, c.first + col),
+                                                   .state_stride = args_.state.stride(2),
+                                                   .output = args_.output.ptr(t, c.h, c.first + col),
+                                                   .output_stride = args_.output.stride(0),
+                                                   .width = std::min(panel_cols, c.width - col),
+                                                   .n_tokens = n_tokens,
+                                                   .d_k = d_k_,
+                                                   .total_decay = total_decay},
+                                                  scratch);
+                }
+            }
+        }
+    }
+
+    const DeltaRuleArgs<T>& args_;
+    index_t n_heads_k_;
+    index_t d_k_;
+    index_t d_v_;
+    index_t heads_per_group_;
+    index_t units_per_head_;
+    index_t n_parts_ = 1;
+    T scale_;
+};
+
+}  // namespace deltanet::cpu

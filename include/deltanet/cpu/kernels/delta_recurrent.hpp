@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The delta rule token by token over a tile of state columns, in the form that reads the old state once:
+///   p = S^T k     m = S^T q     u = beta (v - e^g p)     o = scale (e^g m + (k.q) u)     S = e^g S + k u^T
+/// One sweep over the rows of the tile gives p and m, a second one writes. State columns never mix, so
+/// tiles are independent. Every token is computed the same way wherever its sequence is cut: bit-equal.
+#pragma once
+
+#include <utility>
+
+#include <deltanet/cpu/simd.hpp>
+#include <deltanet/cpu/tuning.hpp>
+
+namespace deltanet::cpu::kernels {
+
+/// Columns [0, width) of one value head along one sequence. Strides in elements.
+template <class T>
+struct RecurrentTile {
+    const T* q;  ///< [n_tokens, d_k]
+    index_t q_stride;
+    const T* k;  ///< [n_tokens, d_k]
+    index_t k_stride;
+    const T* v;  ///< [n_tokens, width]
+    index_t v_stride;
+    const T* decay_log;  ///< [n_tokens]
+    index_t decay_stride;
+    const T* beta;  ///< [n_tokens]
+    index_t beta_stride;
+    T* state;  ///< [d_k, width], read and written
+    index_t state_stride;
+    T* output;  ///< [n_tokens, width]
+    index_t output_stride;
+    T* scratch;  ///< [d_k, recurrent_cols], aligned to 64 bytes
+    index_t n_tokens;
+    index_t d_k;
+    index_t width;
+    T scale;
+};
+
+/// Columns of a tile at most.
+template <class Arch, class T>
+inline constexpr index_t recurrent_cols = tuning::recurrent_batches<Arch> * lanes<Arch, T>;
+
+template <class Arch, class T>
+[[nodiscard]] constexpr index_t recurrent_scratch_bytes(index_t d_k) noexcept {
+    const index_t bytes = d_k * recurrent_cols<Arch, T> * static_cast<index_t>(sizeof(T));
+    return (bytes + 63) / 64 * 64;
+}
+
+/// One token's columns in registers. Folds, not loops: see gemm_micro.hpp.
+template <class Arch, class T, int Batches>
+struct RecurrentStep {
+    using Batch = xsimd::batch<T, Arch>;
+    Batch p[static_cast<std::size_t>(Batches)];  ///< S^T k, then u
+    Batch m[static_cast<std::size_t>(Batches)];  ///< S^T q
+
+    /// p += k s, m += q s for one row of the state.
+    template <int... B>
+    DELTANET_FORCE_INLINE void read_row(const T* s, const Batch& k, const Batch& q,
+                                        std::integer_sequence<int, B...>) noexcept {
+        (read_batch(load<Arch>(s + B * lanes<Arch, T>), k, q, p[B], m[B]), ...);
+    }
+    DELTANET_FORCE_INLINE static void read_batch(const Batch& s, const Batch& k, const Batch& q, Batch& p_acc,
+                                                 Batch& m_acc) noexcept {
+        p_acc = compat::fma(k, s, p_acc);
+        m_acc = compat::fma(q, s, m_acc);
+    }
+
+    /// to = e^g from + k u for one row of the state.
+    template <int... B>
+    DELTANET_FORCE_INLINE void write_row(const T* from, T* to, const Batch& k, const Batch& decay,
+                                         std::integer_sequence<int, B...>) const noexcept {
+        (compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>)).store_unaligned(to + B * lanes<Arch, T>),
+         ...);
+    }
+
+    DELTANET_FORCE_INLINE void clear() noexcept {
+        for (int b = 0; b < Batches; ++b) p[b] = m[b] = Batch(T(0));
+    }
+};
+
+/// One token: reads the state from `from` and writes it to `to`, which may be the same.
+template <class Arch, class T, int Batches>
+void recurrent_token(const RecurrentTile<T>& tile, index_t t, const T* from, index_t from_stride, T* to,
+                     index_t to_stride) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    constexpr auto all = std::make_integer_sequence<int, Batches>{};
+    const T* const q = tile.q + t * tile.q_stride;
+    const T* const k = tile.k + t * tile.k_stride;
+    const T* const v = tile.v + t * tile.v_stride;
+    T* const o = tile.output + t * tile.output_stride;
+    const Batch decay = xsimd::exp(Batch(tile.decay_log[t * tile.decay_stride]));
+    const Batch beta(tile.beta[t * tile.beta_stride]);
+    const Batch scale(tile.scale);
+    const Batch kq(dot<Arch>(k, q, tile.d_k));
+
+    RecurrentStep<Arch, T, Batches> step;
+    step.clear();
+    for (index_t i = 0; i < tile.d_k; ++i) {
+        step.read_row(from + i * from_stride, Batch(k[i]), Batch(q[i]), all);
+    }
+    for (int b = 0; b < Batches; ++b) {
+        const index_t column = b * lanes<Arch, T>;
+        const index_t count = tile.width - column;
+        const Batch u = beta * compat::fma(-decay, step.p[b], load<Arch>(v + column, count));
+        store<Arch>(o + column, scale * compat::fma(kq, u, decay * step.m[b]), count);
+        step.p[b] = u;
+    }
+    for (index_t i = 0; i < tile.d_k; ++i) {
+        step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]), decay, all);
+    }
+}
+
+/// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for cache
+/// sets as the rows of the slot do. One token goes straight from slot to slot.
+template <class Arch, class T, int Batches>
+void recurrent_tokens(const RecurrentTile<T>& tile) noexcept {
+    constexpr index_t cols = Batches * lanes<Arch, T>;
+    const bool ragged = tile.width != cols;
+    if (ragged) {
+        for (index_t i = 0; i < tile.d_k; ++i) {
+            for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
+                load<Arch>(tile.state + i * tile.state_stride + c, tile.width - c)
+                    .store_aligned(tile.scratch + i * cols + c);
+            }
+        }
+    }
+    for (index_t t = 0; t < tile.n_tokens; ++t) {
+        const bool from_slot = !ragged && t == 0;
+        const bool to_slot = !ragged && t + 1 == tile.n_tokens;
+        recurrent_token<Arch, T, Batches>(tile, t, from_slot ? tile.state : tile.scratch,
+                                          from_slot ? tile.state_stride : cols,
+                                          to_slot ? tile.state : tile.scratch,
+                                          to_slot ? tile.state_stride : cols);
+    }
+    if (ragged) {
+        for (index_t i = 0; i < tile.d_k; ++i) {
+            copy<Arch>(tile.scratch + i * cols, tile.state + i * tile.state_stride, tile.width);
+        }
+    }
+}
+
+/// width from 1 to recurrent_cols.
+template <class Arch, class T>
+void delta_recurrent(const RecurrentTile<T>& tile) noexcept {
+    const index_t batches = (tile.width + lanes<Arch, T> - 1) / lanes<Arch, T>;
+    [&]<int... B>(std::integer_sequence<int, B...>) noexcept {
+        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile), true)) || ...);
+    }(std::make_integer_sequence<int, tuning::recurrent_batches<Arch>>{});
+}
+
+}  // namespace deltanet::cpu::kernels

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The one matrix product of the chunked delta rule: a tile of C held in registers,
+///   C[rows, cols] += A[rows, n] B[n, cols]
+/// with rows of B and C contiguous and padded to whole batches, and elements of A broadcast one by one.
+/// What happens to a tile before and after (scaling, elimination, stores) is the caller's: it stays in
+/// registers meanwhile. An element of C is one chain of multiply-adds in ascending order of the
+/// contracted index, whatever the tile's shape, so results do not depend on how C is cut into tiles.
+#pragma once
+
+#include <utility>
+
+#include <deltanet/cpu/simd.hpp>
+
+namespace deltanet::cpu::kernels {
+
+/// Loops are folds over index sequences: unrolled at any level of optimisation, which is what lets the
+/// compiler keep `acc` in registers.
+template <class Arch, class T, int Rows, int Batches>
+class RegisterTile {
+  public:
+    using Batch = xsimd::batch<T, Arch>;
+    static constexpr int rows = Rows;
+    static constexpr index_t cols = Batches * lanes<Arch, T>;
+
+    DELTANET_FORCE_INLINE Batch& at(int row, int batch) noexcept { return acc_[row][batch]; }
+
+    DELTANET_FORCE_INLINE void zero() noexcept {
+        each([](Batch& acc, int, int) noexcept { acc = Batch(T(0)); });
+    }
+
+    /// c [rows, cols] times `factor`.
+    DELTANET_FORCE_INLINE void load_scaled(const T* c, index_t ldc, T factor) noexcept {
+        const Batch f(factor);
+        each([=](Batch& acc, int r, int b) noexcept { acc = load<Arch>(c + r * ldc + b * lanes<Arch, T>) * f; });
+    }
+
+    /// Row r times factors[r].
+    DELTANET_FORCE_INLINE void scale_rows(const T* factors) noexcept {
+        each([=](Batch& acc, int r, int) noexcept { acc = acc * Batch(factors[r]); });
+    }
+
+    /// += a [rows, n] b [n, cols].
+    DELTANET_FORCE_INLINE void add_product(const T* a, index_t lda, const T* b, index_t ldb, index_t n) noexcept {
+        for (index_t p = 0; p < n; ++p, ++a, b += ldb) add_outer(a, lda, b, RowIndices{});
+    }
+
+    DELTANET_FORCE_INLINE void store_to(T* c, index_t ldc) const noexcept {
+        for_each_index([=, this](int r, int b) noexcept {
+            acc_[r][b].store_unaligned(c + r * ldc + b * lanes<Arch, T>);
+        });
+    }
+
+    /// The first `width` columns only.
+    DELTANET_FORCE_INLINE void store_to(T* c, index_t ldc, index_t width) const noexcept {
+        for_each_index([=, this](int r, int b) noexcept {
+            store<Arch>(c + r * ldc + b * lanes<Arch, T>, acc_[r][b], width - b * lanes<Arch, T>);
+        });
+    }
+
+    /// f(accumulator, row, batch) for every accumulator.
+    template <class F>
+    DELTANET_FORCE_INLINE void each(F f) noexcept {
+        for_each_index([&](int r, int b) noexcept { f(acc_[r][b], r, b); });
+    }
+
+  private:
+    using RowIndices = std::make_integer_sequence<int, Rows>;
+    using BatchIndices = std::make_integer_sequence<int, Batches>;
+
+    template <class F>
+    DELTANET_FORCE_INLINE static void for_each_index(F f) noexcept {
+        for_each_index(f, std::make_integer_sequence<int, Rows * Batches>{});
+    }
+    template <class F, int... I>
+    DELTANET_FORCE_INLINE static void for_each_index(F& f, std::integer_sequence<int, I...>) noexcept {
+        (f(I / Batches, I % Batches), ...);
+    }
+
+    template <int... R>
+    DELTANET_FORCE_INLINE void add_outer(const T* a, index_t lda, const T* b,
+                                         std::integer_sequence<int, R...>) noexcept {
+        const BatchRow row = load_row(b, BatchIndices{});
+        (add_row<R>(Batch(a[R * lda]), row, BatchIndices{}), ...);
+    }
+
+    struct BatchRow {
+        Batch batch[static_cast<std::size_t>(Batches)];
+    };
+    template <int... B>
+    DELTANET_FORCE_INLINE static BatchRow load_row(const T* b, std::integer_sequence<int, B...>) noexcept {
+        return {{load<Arch>(b + B * lanes<Arch, T>)...}};
+    }
+    template <int R, int... B>
+    DELTANET_FORCE_INLINE void add_row(const Batch& a, const BatchRow& row,
+                                       std::integer_sequence<int, B...>) noexcept {
+        ((acc_[R][B] = compat::fma(a, row.batch[B], acc_[R][B])), ...);
+    }
+
+    Batch acc_[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Batches)];
+};
+
+/// Calls f(std::integral_constant<int, R>, row0) for tiles of R rows that cover [0, n): as many of MaxRows
+/// as fit, then one of what is left.
+template <int MaxRows, class F>
+DELTANET_FORCE_INLINE void for_each_row_tile(index_t n, F&& f) noexcept {
+    index_t row = 0;
+    for (; row + MaxRows <= n; row += MaxRows) f(std::integral_constant<int, MaxRows>{}, row);
+    if (row == n) return;
+    const auto rest = [&]<int... R>(std::integer_sequence<int, R...>) noexcept {
+        (void)((n - row == R + 1 && (f(std::integral_constant<int, R + 1>{}, row), true)) || ...);
+    };
+    rest(std::make_integer_sequence<int, MaxRows - 1>{});
+}
+
+}  // namespace deltanet::cpu::kernels

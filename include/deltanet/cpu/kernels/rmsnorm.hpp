@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// RMSNorm of rows:  y = x / sqrt(mean x^2 + eps) * (w + offset).
+#pragma once
+
+#include <deltanet/cpu/simd.hpp>
+
+namespace deltanet::cpu::kernels {
+
+/// 1 / sqrt(mean x^2 + eps) in every lane.
+template <class Arch, class T>
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_rms(const T* x, index_t n, T eps) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    const Batch mean(dot<Arch>(x, x, n) / static_cast<T>(n));
+    return Batch(T(1)) / xsimd::sqrt(mean + Batch(eps));
+}
+
+/// x [n_rows, n] -> y [n_rows, n], which may be x;  w [n].
+template <class Arch, class T>
+void rmsnorm(const T* x, index_t x_stride, const T* w, T offset, T* y, index_t y_stride, index_t n_rows,
+             index_t n, T eps) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
+        const Batch factor = inverse_rms<Arch>(x, n, eps);
+        for (index_t i = 0; i < n; i += lanes<Arch, T>) {
+            const Batch weight = load<Arch>(w + i, n - i) + Batch(offset);
+            store<Arch>(y + i, load<Arch>(x + i, n - i) * factor * weight, n - i);
+        }
+    }
+}
+
+}  // namespace deltanet::cpu::kernels

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The bridge over xsimd's versions, 8.1 to 14: what changed its name, its meaning or its speed between
+/// them. No other file asks for xsimd's version or includes it.
+#pragma once
+
+#include <type_traits>
+
+#include <xsimd/xsimd.hpp>
+
+#include <deltanet/config.hpp>
+
+#if XSIMD_VERSION_MAJOR * 100 + XSIMD_VERSION_MINOR < 801
+#error "deltanet: xsimd 8.1 or newer is needed"
+#endif
+
+namespace deltanet::cpu::compat {
+
+/// Sum of the lanes: `hadd` until 8.x, `reduce_add` since 9.0.
+template <class T, class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE T reduce_add(const xsimd::batch<T, Arch>& x) noexcept {
+#if XSIMD_VERSION_MAJOR >= 9
+    return xsimd::reduce_add(x);
+#else
+    return xsimd::hadd(x);
+#endif
+}
+
+/// a b + c. xsimd 8.1 has no fused form for AVX-512 and multiplies, then adds: half the speed, and a
+/// rounding that depends on whether the compiler contracts the two.
+template <class T, class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> fma(const xsimd::batch<T, Arch>& a,
+                                                              const xsimd::batch<T, Arch>& b,
+                                                              const xsimd::batch<T, Arch>& c) noexcept {
+#if XSIMD_WITH_AVX512F
+    if constexpr (std::is_base_of_v<xsimd::avx512f, Arch>) {
+        if constexpr (std::is_same_v<T, float>) {
+            return _mm512_fmadd_ps(a, b, c);
+        } else {
+            return _mm512_fmadd_pd(a, b, c);
+        }
+    } else
+#endif
+    {
+        return xsimd::fma(a, b, c);
+    }
+}
+
+}  // namespace deltanet::cpu::compat

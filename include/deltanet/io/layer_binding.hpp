@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// From tensors in a checkpoint to the weights of a layer: every difference between model families ends
+/// here. Projections stay where they are in the mapped files, in float32, bfloat16 or float16; the small
+/// tensors become floats of their own before any arithmetic (exp(A_log) in half precision overflows).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <deltanet/io/checkpoint.hpp>
+#include <deltanet/io/families.hpp>
+#include <deltanet/linear/eigen.hpp>
+#include <deltanet/weights.hpp>
+
+namespace deltanet {
+
+/// Weights of one layer and the floats that had to be converted; the projections point into the checkpoint,
+/// which must outlive them. Move-only: the views follow the storage, whose memory does not move.
+template <LinearOperator L = EigenLinear>
+struct BoundLayer {
+    LayerConfig config;
+    LayerWeights<L> weights;
+    std::vector<std::vector<float>> storage;
+
+    BoundLayer() = default;
+    BoundLayer(BoundLayer&&) = default;
+    BoundLayer& operator=(BoundLayer&&) = default;
+};
+
+/// Prefix of layer `layer`, "model.layers.3.linear_attn." or as the checkpoint has it. Throws `Error` with all
+/// that was looked for if the layer is not there, as for a layer of full attention.
+[[nodiscard]] inline std::string find_layer_prefix(const Checkpoint& checkpoint, Family family, index_t layer) {
+    const FamilyMap& map = map_of(family);
+    std::string looked_for;
+    for (const std::string_view block : map.block_prefixes) {
+        std::string prefix = detail::concat(block, layer, map.layer_prefix);
+        if (checkpoint.find(prefix + "A_log") != nullptr) return prefix;
+        looked_for += detail::concat(looked_for.empty() ? "" : ", ", prefix, "A_log");
+    }
+    detail::fail("find_layer_prefix", detail::concat("layer ", layer, " of family ", name_of(family)),
+                 detail::concat("one of the tensors ", looked_for), "none of them");
+}
+
+namespace detail {
+
+/// Reads the tensors of one layer; every failure names the tensor.
+template <LinearOperator L>
+class LayerBinder {
+  public:
+    LayerBinder(const Checkpoint& checkpoint, const FamilyMap& map, std::string_view prefix, BoundLayer<L>& bound)
+        : checkpoint_(checkpoint), map_(map), prefix_(prefix), bound_(bound) {}
+
+    void bind() {
+        const LayerConfig& c = bound_.config;
+        LayerWeights<L>& w = bound_.weights;
+        w.layout = map_.packed ? ProjectionLayout::packed(c) : ProjectionLayout::split(c);
+        const std::vector<index_t> widths = projection_widths();
+        for (std::size_t i = 0; i < map_.in_proj.size(); ++i) {
+            if (widths[i] > 0) w.in_proj.push_back(projection(map_.in_proj[i], widths[i], c.hidden));
+        }
+        w.out_proj = projection(map_.out_proj, c.hidden, c.value_dim());
+        w.conv = convolution();
+        w.A_log = vector(prefix_ + "A_log", c.n_heads_v);
+        w.dt_bias = vector(prefix_ + "dt_bias", c.n_heads_v);
+        w.norm = vector(name(map_.norm), c.d_v);
+        if (c.pre_norm != PreNorm::none) w.pre_norm = vector(block_prefix() + std::string(map_.block_norm), c.hidden);
+    }
+
+  private:
+    static constexpr const char* kName = "bind_layer";
+
+    /// Rows of each input projection; 0 for one that the configuration has no use for.
+    [[nodiscard]] std::vector<index_t> projection_widths() const {
+        const LayerConfig& c = bound_.config;
+        const index_t z = c.has_gate() ? c.value_dim() : 0;
+        if (map_.packed) return {c.conv_dim() + z, 2 * c.n_heads_v};
+        if (map_.in_proj.size() == 4) return {c.conv_dim(), z, c.n_heads_v, c.n_heads_v};
+        return {c.key_dim(), c.key_dim(), c.value_dim(), z, c.n_heads_v, c.n_heads_v};
+    }
+
+    [[nodiscard]] std::string name(std::string_view tensor) const { return prefix_ + std::string(tensor); }
+
+    /// "model.layers.3." of "model.layers.3.linear_attn."
+    [[nodiscard]] std::string block_prefix() const {
+        const std::size_t end = prefix_.size() < 2 ? std::string::npos : prefix_.rfind('.', prefix_.size() - 2);
+        return end == std::string::npos ? std::string() : prefix_.substr(0, end + 1);
+    }
+
+    /// The tensor, of one of the three float types and with this many elements in this shape, where
+    /// dimensions of 1 in between do not count: [C, 1, W] is [C, W].
+    const TensorInfo& tensor(const std::string& full_name, const std::vector<index_t>& shape) const {
+        const TensorInfo& found = checkpoint_.tensor(full_name);
+        const std::string where = concat(full_name, " in ", checkpoint_.file_of(full_name));
+        if (!dtype_of(found)) fail(kName, where, "dtype F32, BF16 or F16", found.dtype);
+        if (squeezed(found.shape) != squeezed(shape)) {
+            fail(kName, where, concat("shape ", text(shape)), concat("shape ", text(found.shape)));
+        }
+        return found;
+    }
+
+    [[nodiscard]] static std::vector<index_t> squeezed(std::vector<index_t> shape) {
+        std::erase(shape, index_t{1});
+        return shape;
+    }
+    [[nodiscard]] static std::string text(const std::vector<index_t>& shape) {
+        std::string list;
+        for (const index_t extent : shape) list += concat(list.empty() ? "" : ", ", extent);
+        return "[" + list + "]";
+    }
+
+    View<const float, 1> vector(const std::string& full_name, index_t n) {
+        bound_.storage.push_back(read_float(tensor(full_name, {n})));
+        return {bound_.storage.back().data(), {n}};
+    }
+
+    /// In place if its address allows it, else as floats.
+    L projection(std::string_view short_name, index_t out, index_t in) {
+        const TensorInfo& info = tensor(name(short_name), {out, in});
+        const DType dtype = *dtype_of(info);
+        if (!is_aligned(info)) {
+            bound_.storage.push_back(read_float(info));
+            return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
+        }
+        const Shape<2> shape{out, in};
+        switch (dtype) {
+            case DType::bf16: return L(WeightMatrix(View<const bf16, 2>(elements<bf16>(info), shape)));
+            case DType::f16: return L(WeightMatrix(View<const f16, 2>(elements<f16>(info), shape)));
+            case DType::f32: break;
+        }
+        return L(WeightMatrix(View<const float, 2>(elements<float>(info), shape)));
+    }
+
+    template <class T>
+    [[nodiscard]] static const T* elements(const TensorInfo& info) noexcept {
+        return reinterpret_cast<const T*>(info.data);
+    }
+
+    View<const float, 2> convolution() {
+        const LayerConfig& c = bound_.config;
+        std::vector<index_t> channels{c.conv_dim()};
+        if (map_.conv.size() == 3) channels = {c.key_dim(), c.key_dim(), c.value_dim()};
+        std::vector<float> taps;
+        for (std::size_t i = 0; i < channels.size(); ++i) {
+            const std::vector<float> part = read_float(tensor(name(map_.conv[i]), {channels[i], 1, c.conv_width}));
+            taps.insert(taps.end(), part.begin(), part.end());
+        }
+        bound_.storage.push_back(std::move(taps));
+        return {bound_.storage.back().data(), {c.conv_dim(), c.conv_width}};
+    }
+
+    const Checkpoint& checkpoint_;
+    const FamilyMap& map_;
+    std::string prefix_;
+    BoundLayer<L>& bound_;
+};
+
+}  // namespace detail
+
+/// The layer whose tensors begin with `prefix` (see `find_layer_prefix`). `config` says the sizes, which the
+/// tensors are checked against; with `config.pre_norm` the norm of the block around the layer is bound as
+/// well. Throws `Error` naming the tensor that is missing, with those it may be, or has the wrong shape or type.
+/// L is built from a `WeightMatrix`.
+template <LinearOperator L = EigenLinear>
+[[nodiscard]] BoundLayer<L> bind_layer(const Checkpoint& checkpoint, Family family, const LayerConfig& config,
+                                       std::string_view prefix) {
+    config.validate();
+    BoundLayer<L> bound;
+    bound.config = config;
+    detail::LayerBinder<L>(checkpoint, map_of(family), prefix, bound).bind();
+    bound.weights.validate(config);
+    return bound;
+}
+
+}  // namespace deltanet

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The Gated DeltaNet layer (arXiv 2412.06464, figure 1): input projections, causal convolution, L2 norm,
+/// gates, gated delta rule, gated RMSNorm, output projection, for a batch of any mix of sequences:
+///   x [n_tokens, hidden]  ->  y [n_outputs, hidden]
+/// This file is glue in mathematical order; the arithmetic is in ops/ and the backend behind them.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include <deltanet/batch.hpp>
+#include <deltanet/concepts.hpp>
+#include <deltanet/observer.hpp>
+#include <deltanet/state_slots.hpp>
+#include <deltanet/weights.hpp>
+#include <deltanet/workspace.hpp>
+
+namespace deltanet {
+
+class EigenLinear;
+
+struct ForwardOptions {
+    index_t layer = 0;               ///< which layer of the state slots
+    Workspace* workspace = nullptr;  ///< scratch to share between layers; left out: the layer's own
+};
+
+/// One layer of one model. Cheap to move; owns no weights. A layer may be used by one thread at a time.
+template <Backend B, LinearOperator L = EigenLinear>
+class DeltaNetLayer {
+  public:
+    /// Throws `Error` when the configuration or a weight's shape is wrong.
+    DeltaNetLayer(const LayerConfig& config, LayerWeights<L> weights, B backend = {})
+        : config_(config), weights_(std::move(weights)), backend_(std::move(backend)) {
+        config_.validate();
+        weights_.validate(config_);
+    }
+
+    [[nodiscard]] const LayerConfig& config() const noexcept { return config_; }
+    [[nodiscard]] B& backend() noexcept { return backend_; }
+
+    /// Bytes of workspace that any forward of up to `max_tokens` tokens needs.
+    [[nodiscard]] index_t workspace_bytes(index_t max_tokens) {
+        detail::check_at_least("DeltaNetLayer::workspace_bytes", "max_tokens", max_tokens, 0);
+        detail::Carver counter;
+        static_cast<void>(carve(counter, max_tokens, max_tokens));
+        return counter.used_bytes();
+    }
+
+    /// Advances every sequence of the batch by its tokens.
+    ///   x [n_tokens, hidden]   y [n_outputs, hidden]   both with innermost stride 1, not overlapping
+    /// Row j of y belongs to row j of x, or to the j-th selected row. States advance over all tokens. Linear in
+    /// tokens. Allocates nothing once the workspace has grown to the batch's size. `observer` sees the
+    /// intermediates (observer.hpp). Throws `Error` naming the argument; then nothing was written.
+    template <Observer O = NullObserver>
+    void forward(const Batch& batch, View<const float, 2> x, View<float, 2> y, StateSlots& slots,
+                 const ForwardOptions& options = {}, O&& observer = {}) {
+        check(batch, x, y, slots, options);
+        Workspace& workspace = options.workspace != nullptr ? *options.workspace : own_workspace_;
+        detail::Carver counter;
+        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs()));
+        detail::Carver carver(workspace.acquire(counter.used_bytes()));
+        const Buffers buffers = carve(carver, batch.n_tokens(), batch.n_outputs());
+
+        project(normed_input(batch, x, buffers), buffers);
+        observe_projections(observer, buffers);
+        convolve(batch, slots.conv(options.layer), buffers);
+        observe(observer, Stage::conv_output_silu, buffers.conv);
+        normalise(buffers);
+        observe(observer, Stage::q_conv_normed, query(buffers));
+        observe(observer, Stage::k_conv_normed, key(buffers));
+        run_gates(buffers);
+        observe(observer, Stage::beta, buffers.beta);
+        observe(observer, Stage::gate, buffers.decay_log);
+        const View<float, 4> state = slots.recurrent(options.layer);
+        observe_states(observer, Stage::state_predelta, batch, state);
+        scan(batch, state, buffers);
+        observe(observer, Stage::attn_output, buffers.attention);
+        observe_states(observer, Stage::new_state, batch, state);
+        norm_output(batch, buffers);
+        observe(observer, Stage::attn_out_norm, buffers.normed);
+        apply(weights_.out_proj, flat(buffers.normed), y, buffers);
+        observe(observer, Stage::linear_attn_out, y);
+        if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
+    }
+
+  private:
+    struct Buffers {
+        View<float, 2> input;      ///< [n_tokens, hidden]: normed or reordered x; unused otherwise
+        View<float, 2> projected;  ///< [n_tokens, layout.width]
+        View<float, 2> conv;       ///< [n_tokens, conv_dim]
+        View<float, 2> decay_log;  ///< [n_tokens, H_v]
+        View<float, 2> beta;       ///< [n_tokens, H_v]
+        View<float, 3> attention;  ///< [n_tokens, H_v, d_v]
+        View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
+        std::span<std::byte> scratch;
+    };
+
+    /// The one place that says what a call needs.
+    Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs) {
+        const LayerConfig& c = config_;
+        const index_t concurrency = backend_.executor().concurrency();
+        index_t scratch =
+            backend_.template delta_rule_scratch_bytes<float>(c.d_k, c.d_v, c.heads_per_group());
+        for (const L& w : weights_.in_proj) scratch = std::max(scratch, index_t{w.scratch_bytes(n_tokens, concurrency)});
+        scratch = std::max(scratch, index_t{weights_.out_proj.scratch_bytes(n_outputs, concurrency)});
+        Buffers b;
+        b.input = carver.take<float, 2>({n_tokens, c.hidden});
+        b.projected = carver.take<float, 2>({n_tokens, weights_.layout.width});
+        b.conv = carver.take<float, 2>({n_tokens, c.conv_dim()});
+        b.decay_log = carver.take<float, 2>({n_tokens, c.n_heads_v});
+        b.beta = carver.take<float, 2>({n_tokens, c.n_heads_v});
+        b.attention = carver.take<float, 3>({n_tokens, c.n_heads_v, c.d_v});
+        b.normed = carver.take<float, 3>({n_outputs, c.n_heads_v, c.d_v});
+        b.scratch = {carver.take_bytes(scratch), static_cast<std::size_t>(scratch)};
+        return b;
+    }
+
+    void check(const Batch& batch, View<const float, 2> x, View<float, 2> y, const StateSlots& slots,
+               const ForwardOptions& options) const {
+        const char* const where = "DeltaNetLayer::forward";
+        detail::check_tensor(where, "x", x, {batch.n_tokens(), config_.hidden});
+        detail::check_tensor(where, "y", y, {batch.n_outputs(), config_.hidden});
+        detail::check_disjoint(where, "y", y, "x", x);
+        slots.check_matches(where, config_);
+        slots.check_layer(where, options.layer);
+        detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
+    }
+
+    /// x in token order, normed if the layer does that; x itself when there is nothing to do.
+    View<const float, 2> normed_input(const Batch& batch, View<const float, 2> x, const Buffers& buffers) {
+        View<const float, 2> input = x;
+        if (!batch.token_rows().empty()) {
+            gather_rows(backend_, RowsArgs<float>{x, buffers.input, batch.token_rows()});
+            input = buffers.input;
+        }
+        if (config_.pre_norm == PreNorm::none) return input;
+        rmsnorm(backend_, RmsNormArgs<float>{.input = input,
+                                             .weight = weights_.pre_norm,
+                                             .output = buffers.input,
+                                             .eps = config_.pre_norm_eps,
+                                             .weight_offset = config_.pre_norm == PreNorm::one_plus ? 1.0 : 0.0});
+        return buffers.input;
+    }
+
+    void project(View<const float, 2> input, const Buffers& buffers) {
+        index_t column = 0;
+        for (const L& w : weights_.in_proj) {
+            apply(w, input, buffers.projected.slice(1, column, w.out_features()), buffers);
+            column += w.out_features();
+        }
+    }
+
+    void apply(const L& w, View<const float, 2> x, View<float, 2> y, const Buffers& buffers) {
+        if (y.empty()) return;
+        w(x, y, buffers.scratch, backend_.executor());
+    }
+
+    void convolve(const Batch& batch, View<float, 3> state, const Buffers& buffers) {
+        const struct {
+            ProjectionSegment segment;
+            index_t per_group;
+        } parts[] = {{weights_.layout.q, config_.d_k},
+                     {weights_.layout.k, config_.d_k},
+                     {weights_.layout.v, config_.heads_per_group() * config_.d_v}};
+        index_t channel = 0;
+        for (const auto& part : parts) {
+            const index_t n = config_.n_heads_k * part.per_group;
+            const bool biased = weights_.conv_bias.data() != nullptr;
+            deltanet::conv1d(backend_, Conv1dArgs<float>{
+                                           .input = segment(buffers, part.segment, part.per_group),
+                                           .weight = weights_.conv.slice(0, channel, n),
+                                           .bias = biased ? weights_.conv_bias.slice(0, channel, n) : weights_.conv_bias,
+                                           .state = state.slice(2, channel, n),
+                                           .output = buffers.conv.slice(1, channel, n),
+                                           .sequences = batch.sequences()});
+            channel += n;
+        }
+    }
+
+    void normalise(const Buffers& buffers) {
+        for (const View<float, 3> heads : {query(buffers), key(buffers)}) {
+            l2norm(backend_, L2NormArgs<float>{heads, heads, config_.l2_form, config_.l2_eps});
+        }
+    }
+
+    void run_gates(const Buffers& buffers) {
+        const index_t r = config_.heads_per_group();
+        deltanet::gates(backend_, GatesArgs<float>{.a = segment(buffers, weights_.layout.a, r),
+                                                   .b = segment(buffers, weights_.layout.b, r),
+                                                   .A_log = weights_.A_log,
+                                                   .dt_bias = weights_.dt_bias,
+                                                   .decay_log = buffers.decay_log,
+                                                   .beta = buffers.beta,
+                                                   .beta_doubled = config_.beta_doubled});
+    }
+
+    void scan(const Batch& batch, View<float, 4> state, const Buffers& buffers) {
+        delta_rule(backend_,
+                   DeltaRuleArgs<float>{.q = query(buffers),
+                                        .k = key(buffers),
+                                        .v = heads(buffers.conv, 2 * config_.key_dim(), config_.n_heads_v, config_.d_v),
+                                        .decay_log = buffers.decay_log,
+                                        .beta = buffers.beta,
+                                        .state = state,
+                                        .output = buffers.attention,
+                                        .sequences = batch.sequences(),
+                                        .head_map = config_.head_map,
+                                        .scale = config_.query_scale(),
+                                        .mode = config_.scan},
+                   buffers.scratch);
+    }
+
+    void norm_output(const Batch& batch, const Buffers& buffers) {
+        deltanet::gated_rmsnorm(backend_, GatedRmsNormArgs<float>{.input = buffers.attention,
+                                                                  .z = gate_heads(buffers),
+                                                                  .weight = weights_.norm,
+                                                                  .output = buffers.normed,
+                                                                  .rows = batch.output_tokens(),
+                                                                  .gate = config_.gate,
+                                                                  .eps = config_.norm_eps});
+    }
+
+    // ---- views into the buffers
+
+    /// [n_tokens, H_k, per_group] of the projections.
+    View<float, 3> segment(const Buffers& buffers, const ProjectionSegment& s, index_t per_group) const {
+        const View<float, 2> p = buffers.projected;
+        return {p.data() + s.offset, {p.size(0), config_.n_heads_k, per_group}, {p.stride(0), s.group_stride, 1}};
+    }
+
+    /// z as [n_tokens, H_k, r, d_v] of the projections; empty without a gate.
+    View<float, 4> gate_heads(const Buffers& buffers) const {
+        if (!config_.has_gate()) return {};
+        const View<float, 2> p = buffers.projected;
+        const ProjectionSegment& s = weights_.layout.z;
+        return {p.data() + s.offset,
+                {p.size(0), config_.n_heads_k, config_.heads_per_group(), config_.d_v},
+                {p.stride(0), s.group_stride, config_.d_v, 1}};
+    }
+
+    /// Columns of a buffer as heads [n_tokens, n_heads, d].
+    static View<float, 3> heads(View<float, 2> buffer, index_t column, index_t n_heads, index_t d) {
+        return {buffer.data() + column, {buffer.size(0), n_heads, d}, {buffer.stride(0), d, 1}};
+    }
+    View<float, 3> query(const Buffers& b) const { return heads(b.conv, 0, config_.n_heads_k, config_.d_k); }
+    View<float, 3> key(const Buffers& b) const {
+        return heads(b.conv, config_.key_dim(), config_.n_heads_k, config_.d_k);
+    }
+    View<const float, 2> flat(View<float, 3> rows) const {
+        return {rows.data(), {rows.size(0), config_.value_dim()}};
+    }
+
+    // ---- observation; nothing of it is compiled in with the null observer
+
+    template <class O>
+    static constexpr bool kObserved = !std::is_same_v<std::remove_cvref_t<O>, NullObserver>;
+
+    template <class O, class T, int Rank>
+    static void observe(O& observer, Stage stage, View<T, Rank> tensor, std::string_view part = {}) {
+        if constexpr (kObserved<O>) observer(Observation{stage, part, -1, detail::as_rank4(tensor)});
+    }
+
+    template <class O>
+    void observe_projections(O& observer, const Buffers& buffers) const {
+        if constexpr (kObserved<O>) {
+            const ProjectionLayout& layout = weights_.layout;
+            observe(observer, Stage::qkv_mixed, segment(buffers, layout.q, config_.d_k), "q");
+            observe(observer, Stage::qkv_mixed, segment(buffers, layout.k, config_.d_k), "k");
+            observe(observer, Stage::qkv_mixed, segment(buffers, layout.v, config_.heads_per_group() * config_.d_v), "v");
+            if (config_.has_gate()) observe(observer, Stage::z, gate_heads(buffers));
+        }
+    }
+
+    template <class O>
+    static void observe_states(O& observer, Stage stage, const Batch& batch, View<float, 4> states) {
+        if constexpr (kObserved<O>) {
+            static constexpr float kZero = 0.0F;
+            for (const SequenceSpan& sequence : batch.sequences()) {
+                View<const float, 3> state = states[sequence.slot];
+                if (stage == Stage::state_predelta && sequence.start == Start::fresh) {
+                    state = {&kZero, state.shape(), {0, 0, 0}};
+                }
+                observer(Observation{stage, {}, sequence.slot, detail::as_rank4(state)});
+            }
+        }
+    }
+
+    LayerConfig config_;
+    LayerWeights<L> weights_;
+    B backend_;
+    Workspace own_workspace_;
+};
+
+}  // namespace deltanet

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The gated delta rule (Gated DeltaNet, arXiv 2412.06464, equation 10). Per value head, with state
+/// S [d_k, d_v] and the key head that the head map assigns:
+///   S~  = exp(decay_log_t) S_{t-1}             decay
+///   u_t = beta_t (v_t - S~^T k_t)              what the state gets wrong about k_t
+///   S_t = S~ + k_t u_t^T                       write
+///   o_t = scale S_t^T q_t                      read, after the write
+/// The recurrent form does this token by token; the chunked form solves 64 tokens at a time (ibid.,
+/// section 3.3) and agrees with it to rounding. Stable while beta |k|^2 < 2: normalise k.
+#pragma once
+
+#include <deltanet/layer_config.hpp>
+#include <deltanet/sequence.hpp>
+#include <deltanet/views.hpp>
+
+namespace deltanet {
+
+template <class T>
+struct DeltaRuleArgs {
+    View<const T, 3> q;          ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> k;          ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> v;          ///< [n_tokens, H_v, d_v]
+    View<const T, 2> decay_log;  ///< [n_tokens, H_v], natural logarithm of the decay, <= 0; any strides
+    View<const T, 2> beta;       ///< [n_tokens, H_v], linear, after the sigmoid; any strides
+    View<T, 4> state;            ///< [n_slots, H_v, d_k, d_v], read and written
+    View<T, 3> output;           ///< [n_tokens, H_v, d_v]
+    std::span<const SequenceSpan> sequences;
+    HeadMap head_map = HeadMap::grouped;
+    double scale = 0.0;          ///< of q; 0 means d_k^(-1/2)
+    ScanMode mode = ScanMode::automatic;
+};
+
+/// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence names are
+/// not touched. Innermost strides of q, k, v, state and output are 1; outputs overlap nothing. 6 d_k d_v
+/// flops per token and value head, plus 64 (d_k + d_v) in the chunked form. Needs
+/// `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws `Error`; a call that
+/// throws has written nothing. Calls on distinct outputs, slots and scratch may run at the same time.
+template <class Backend, class T>
+void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
+    const char* const where = "delta_rule";
+    const index_t n_tokens = args.k.size(0);
+    const index_t n_heads_k = args.k.size(1);
+    const index_t d_k = args.k.size(2);
+    const index_t n_heads_v = args.v.size(1);
+    const index_t d_v = args.v.size(2);
+    detail::check_tensor(where, "k", args.k, args.k.shape());
+    detail::check_tensor(where, "q", args.q, {n_tokens, n_heads_k, d_k});
+    detail::check_tensor(where, "v", args.v, {n_tokens, n_heads_v, d_v});
+    if (n_heads_k == 0 || n_heads_v % n_heads_k != 0) {
+        detail::fail(where, "v", detail::concat("a multiple of H_k = ", n_heads_k, " heads (from k)"),
+                     detail::concat(n_heads_v, " heads"));
+    }
+    detail::check_shape(where, "decay_log", args.decay_log, {n_tokens, n_heads_v});
+    detail::check_shape(where, "beta", args.beta, {n_tokens, n_heads_v});
+    detail::check_tensor(where, "state", args.state, {args.state.size(0), n_heads_v, d_k, d_v});
+    detail::check_tensor(where, "output", args.output, {n_tokens, n_heads_v, d_v});
+    detail::check_disjoint(where, "output", args.output, "v", args.v);
+    detail::check_disjoint(where, "output", args.output, "q", args.q);
+    detail::check_disjoint(where, "output", args.output, "k", args.k);
+    detail::check_disjoint(where, "state", args.state, "output", args.output);
+    detail::check_sequences(where, args.sequences, n_tokens, args.state.size(0));
+    const index_t needed = backend.delta_rule_scratch_bytes(args);
+    if (static_cast<index_t>(scratch.size()) < needed ||
+        (needed > 0 && reinterpret_cast<std::uintptr_t>(scratch.data()) % 64 != 0)) {
+        detail::fail(where, "scratch", detail::concat(needed, " bytes aligned to 64"),
+                     detail::concat(scratch.size(), " bytes, or not aligned"));
+    }
+    backend.delta_rule(args, scratch);
+}
+
+}  // namespace deltanet

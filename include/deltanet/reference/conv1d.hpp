@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Oracle of ops/conv1d.hpp: one channel and one token at a time, sums in double.
+#pragma once
+
+#include <deltanet/ops/conv1d.hpp>
+#include <deltanet/reference/scalar_math.hpp>
+
+namespace deltanet::reference {
+
+template <class T>
+void conv1d(const Conv1dArgs<T>& args) {
+    const index_t width = args.weight.size(1);
+    const index_t taps = width - 1;
+    const index_t group_size = args.input.size(2);
+
+    for (const SequenceSpan& sequence : args.sequences) {
+        const View<T, 2> state = args.state[sequence.slot];
+        for (index_t c = 0; c < state.size(1); ++c) {
+            double past[8] = {};  // the state of this channel, oldest first
+            for (index_t i = 0; i < taps && sequence.start == Start::resume; ++i) {
+                past[i] = static_cast<double>(state(i, c));
+            }
+            // u(t): input for t >= 0, state before that
+            const auto u = [&](index_t t) {
+                if (t < 0) return past[taps + t];
+                const index_t row = sequence.first_token + t;
+                return static_cast<double>(args.input(row, c / group_size, c % group_size));
+            };
+            for (index_t t = 0; t < sequence.n_tokens; ++t) {
+                double y = args.bias.data() != nullptr ? static_cast<double>(args.bias(c)) : 0.0;
+                for (index_t i = 0; i < width; ++i) {
+                    y += static_cast<double>(args.weight(c, i)) * u(t - taps + i);
+                }
+                args.output(sequence.first_token + t, c) = static_cast<T>(args.silu ? silu(y) : y);
+            }
+            for (index_t i = 0; i < taps; ++i) {
+                state(i, c) = static_cast<T>(u(sequence.n_tokens - taps + i));
+            }
+        }
+    }
+}
+
+}  // namespace deltanet::reference

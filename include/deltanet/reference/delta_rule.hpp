@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// What both forms of the oracle's delta rule share: where one value head of one sequence lives.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include <deltanet/ops/delta_rule.hpp>
+
+namespace deltanet::reference {
+
+/// The key head that value head h reads.
+[[nodiscard]] constexpr index_t key_head(HeadMap map, index_t h, index_t n_heads_k, index_t n_heads_v) {
+    return map == HeadMap::grouped ? h / (n_heads_v / n_heads_k) : h % n_heads_k;
+}
+
+/// One value head of one sequence: token t of the sequence is row first + t.
+template <class T>
+struct HeadTask {
+    const DeltaRuleArgs<T>& args;
+    SequenceSpan sequence;
+    index_t h;      ///< value head
+    index_t h_k;    ///< its key head
+    index_t d_k, d_v;
+    double scale;
+
+    [[nodiscard]] double q(index_t t, index_t i) const {
+        return static_cast<double>(args.q(sequence.first_token + t, h_k, i));
+    }
+    [[nodiscard]] double k(index_t t, index_t i) const {
+        return static_cast<double>(args.k(sequence.first_token + t, h_k, i));
+    }
+    [[nodiscard]] double v(index_t t, index_t j) const {
+        return static_cast<double>(args.v(sequence.first_token + t, h, j));
+    }
+    [[nodiscard]] double decay_log(index_t t) const {
+        return static_cast<double>(args.decay_log(sequence.first_token + t, h));
+    }
+    [[nodiscard]] double beta(index_t t) const {
+        return static_cast<double>(args.beta(sequence.first_token + t, h));
+    }
+    [[nodiscard]] T& output(index_t t, index_t j) const {
+        return args.output(sequence.first_token + t, h, j);
+    }
+    /// The slot's state [d_k, d_v] as doubles, zeros for a fresh start.
+    [[nodiscard]] std::vector<double> load_state() const {
+        std::vector<double> state(static_cast<std::size_t>(d_k * d_v), 0.0);
+        if (sequence.start == Start::fresh) return state;
+        for (index_t i = 0; i < d_k; ++i) {
+            for (index_t j = 0; j < d_v; ++j) {
+                state[static_cast<std::size_t>(i * d_v + j)] =
+                    static_cast<double>(args.state(sequence.slot, h, i, j));
+            }
+        }
+        return state;
+    }
+    void store_state(const std::vector<double>& state) const {
+        for (index_t i = 0; i < d_k; ++i) {
+            for (index_t j = 0; j < d_v; ++j) {
+                args.state(sequence.slot, h, i, j) = static_cast<T>(state[static_cast<std::size_t>(i * d_v + j)]);
+            }
+        }
+    }
+};
+
+/// Calls f(task) for every value head of every sequence.
+template <class T, class F>
+void for_each_head(const DeltaRuleArgs<T>& args, F&& f) {
+    const index_t n_heads_k = args.k.size(1);
+    const index_t n_heads_v = args.v.size(1);
+    const index_t d_k = args.k.size(2);
+    const double scale = args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(static_cast<double>(d_k));
+    for (const SequenceSpan& sequence : args.sequences) {
+        for (index_t h = 0; h < n_heads_v; ++h) {
+            f(HeadTask<T>{args, sequence, h, key_head(args.head_map, h, n_heads_k, n_heads_v), d_k,
+                          args.v.size(2), scale});
+        }
+    }
+}
+
+}  // namespace deltanet::reference

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// One sequence's share of a call: which rows of the token dimension are its tokens, in order, and
+/// which state slot it reads and writes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <deltanet/detail/check.hpp>
+
+namespace deltanet {
+
+/// `resume` goes on from what the slot holds; `fresh` starts from zeros, whatever the slot's memory
+/// holds: it is not read, so NaN in it cannot leak.
+enum class Start : std::uint8_t { resume, fresh };
+
+/// Tokens [first_token, first_token + n_tokens) of the op's token dimension belong to the sequence
+/// whose state lives in `slot`. With n_tokens 0 a fresh start only clears the slot.
+struct SequenceSpan {
+    index_t first_token = 0;
+    index_t n_tokens = 0;
+    index_t slot = 0;
+    Start start = Start::resume;
+};
+
+namespace detail {
+
+/// Every span lies inside [0, n_tokens), no two of them share a token or a slot, and every slot lies
+/// inside [0, n_slots). Quadratic in the number of sequences, which is a batch's, not a model's, size,
+/// and free of allocation.
+inline void check_sequences(std::string_view function, std::span<const SequenceSpan> sequences,
+                            index_t n_tokens, index_t n_slots) {
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+        const SequenceSpan& s = sequences[i];
+        if (s.slot < 0 || s.slot >= n_slots) {
+            fail(function, concat("sequences[", i, "].slot"), concat("0 to ", n_slots - 1), concat(s.slot));
+        }
+        if (s.first_token < 0 || s.n_tokens < 0 || s.first_token > n_tokens - s.n_tokens) {
+            fail(function, concat("sequences[", i, "]"), concat("tokens inside [0, ", n_tokens, ")"),
+                 concat("[", s.first_token, ", ", s.first_token + s.n_tokens, ")"));
+        }
+        for (std::size_t j = 0; j < i; ++j) {
+            const SequenceSpan& o = sequences[j];
+            if (o.slot == s.slot) {
+                fail(function, concat("sequences[", i, "].slot"), "a slot used once in a batch",
+                     concat("slot ", s.slot, ", also of sequences[", j, "]"));
+            }
+            const bool apart = s.first_token + s.n_tokens <= o.first_token ||
+                               o.first_token + o.n_tokens <= s.first_token || s.n_tokens == 0 ||
+                               o.n_tokens == 0;
+            if (!apart) {
+                fail(function, concat("sequences[", i, "]"), "tokens that no other sequence has",
+                     concat("tokens [", s.first_token, ", ", s.first_token + s.n_tokens,
+                            "), which overlap those of sequences[", j, "]"));
+            }
+        }
+    }
+}
+
+}  // namespace detail
+}  // namespace deltanet

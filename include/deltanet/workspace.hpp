@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Scratch memory of a forward call: either a block that grows to what is needed and stays, or memory of
+/// the caller, which never grows. One workspace may serve any number of layers, one call at a time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+
+#include <deltanet/detail/check.hpp>
+
+namespace deltanet {
+
+class Workspace {
+  public:
+    static constexpr index_t kAlignment = 64;
+
+    /// Grows on demand; a call no larger than an earlier one allocates nothing.
+    Workspace() = default;
+
+    /// Caller's memory; a call that needs more throws before it writes anything.
+    explicit Workspace(std::span<std::byte> memory) : memory_(memory), fixed_(true) {
+        if (reinterpret_cast<std::uintptr_t>(memory.data()) % static_cast<std::uintptr_t>(kAlignment) != 0) {
+            detail::fail("Workspace", "memory", "an address aligned to 64", "one that is not");
+        }
+    }
+
+    [[nodiscard]] index_t size_bytes() const noexcept { return static_cast<index_t>(memory_.size()); }
+
+    /// At least `bytes` bytes, aligned to 64.
+    [[nodiscard]] std::span<std::byte> acquire(index_t bytes) {
+        if (bytes > size_bytes()) {
+            if (fixed_) {
+                detail::fail("Workspace", "memory", detail::concat("at least ", bytes, " bytes"),
+                             detail::concat(size_bytes()));
+            }
+            memory_ = {};
+            owned_.reset();  // first give back, then take: both at once may not fit
+            owned_.reset(static_cast<std::byte*>(
+                ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{kAlignment})));
+            memory_ = {owned_.get(), static_cast<std::size_t>(bytes)};
+        }
+        return memory_;
+    }
+
+  private:
+    struct Free {
+        void operator()(std::byte* memory) const noexcept {
+            ::operator delete(memory, std::align_val_t{kAlignment});
+        }
+    };
+    std::span<std::byte> memory_;
+    std::unique_ptr<std::byte, Free> owned_;
+    bool fixed_ = false;
+};
+
+namespace detail {
+
+/// Hands out pieces of a block one after another, each aligned. With no block it only counts, so the same
+/// code lays memory out and says how much it takes.
+class Carver {
+  public:
+    Carver() = default;
+    explicit Carver(std::span<std::byte> block) noexcept : base_(block.data()) {}
+
+    template <class T, int Rank>
+    [[nodiscard]] View<T, Rank> take(const Shape<Rank>& shape) noexcept {
+        const View<T, Rank> sized(nullptr, shape);
+        std::byte* const piece = take_bytes(sized.count() * static_cast<index_t>(sizeof(T)));
+        return {reinterpret_cast<T*>(piece), shape};
+    }
+
+    [[nodiscard]] std::byte* take_bytes(index_t bytes) noexcept {
+        std::byte* const piece = base_ == nullptr ? nullptr : base_ + used_;
+        used_ += (bytes + Workspace::kAlignment - 1) / Workspace::kAlignment * Workspace::kAlignment;
+        return piece;
+    }
+
+    [[nodiscard]] index_t used_bytes() const noexcept { return used_; }
+
+  private:
+    std::byte* base_ = nullptr;
+    index_t used_ = 0;
+};
+
+}  // namespace detail
+}  // namespace deltanet
