@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 the deltanet authors
 #
-# deltanet_private_flags(<target>): warnings and sanitizers for our own executables. They are PRIVATE;
+# deltanet_private_flags(<target>): ISO C++, warnings and sanitizers for our own programs. They are PRIVATE;
 # the library's INTERFACE never carries a warning or an optimisation flag into a user's build.
 set(DELTANET_WARNINGS
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast
@@ -9,6 +9,7 @@ set(DELTANET_WARNINGS
     -Wnull-dereference)
 
 function(deltanet_private_flags target)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE ${DELTANET_WARNINGS})
   if(DELTANET_WERROR)
     target_compile_options(${target} PRIVATE -Werror)

@@ -226,7 +226,7 @@ class CpuBackend {
                                         bias, args.bias.stride(0), n_channels, weights);
         for (const SequenceSpan& sequence : sequences) {
             cpu::kernels::conv1d<Arch, T, W, Silu>(
-                weights, {.input = args.input.ptr(sequence.first_token, group, offset),
+                weights, {.input = args.input.ptr(sequence.first_token, group) + offset,
                           .input_stride = args.input.stride(0),
                           .state = args.state.ptr(sequence.slot, index_t{0}, channel),
                           .state_stride = args.state.stride(1),

@@ -41,7 +41,7 @@ class DeltaPlan {
 
     /// Scratch bytes of one worker.
     [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, ScanMode mode) noexcept {
-        const index_t recurrent = kernels::recurrent_scratch_bytes<Arch, T>(d_k);
+        const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
         return mode == ScanMode::recurrent
                    ? recurrent
                    : std::max(recurrent, kernels::ChunkScratch<Arch, T>::bytes(d_k));
@@ -62,9 +62,7 @@ class DeltaPlan {
         if (takes_chunks(sequence)) {
             run_chunked(sequence, key_head, first, last, scratch);
         } else {
-            for (index_t unit = first; unit < last; ++unit) {
-                run_recurrent(sequence, key_head, columns(key_head, unit), scratch);
-            }
+            run_recurrent(sequence, key_head, first, last, scratch);
         }
     }
 
@@ -109,27 +107,35 @@ class DeltaPlan {
         }
     }
 
-    void run_recurrent(const SequenceSpan& sequence, index_t key_head, const Columns& c, T* scratch) const noexcept {
-        const index_t t = sequence.first_token;
-        kernels::delta_recurrent<Arch, T>({.q = args_.q.ptr(t, key_head),
-                                           .q_stride = args_.q.stride(0),
-                                           .k = args_.k.ptr(t, key_head),
-                                           .k_stride = args_.k.stride(0),
-                                           .v = args_.v.ptr(t, c.h, c.first),
-                                           .v_stride = args_.v.stride(0),
-                                           .decay_log = args_.decay_log.ptr(t, c.h),
-                                           .decay_stride = args_.decay_log.stride(0),
-                                           .beta = args_.beta.ptr(t, c.h),
-                                           .beta_stride = args_.beta.stride(0),
-                                           .state = args_.state.ptr(sequence.slot, c.h, 0, c.first),
-                                           .state_stride = args_.state.stride(2),
-                                           .output = args_.output.ptr(t, c.h, c.first),
-                                           .output_stride = args_.output.stride(0),
-                                           .scratch = scratch,
-                                           .n_tokens = sequence.n_tokens,
-                                           .d_k = d_k_,
-                                           .width = c.width,
-                                           .scale = scale_});
+    void run_recurrent(const SequenceSpan& sequence, index_t key_head, index_t first_unit, index_t last_unit,
+                       T* memory) const noexcept {
+        kernels::RecurrentScratch<Arch, T> scratch{};
+        scratch.carve(memory, d_k_);
+        for (index_t done = 0; done < sequence.n_tokens; done += tuning::recurrent_tokens) {
+            const index_t n_tokens = std::min(tuning::recurrent_tokens, sequence.n_tokens - done);
+            const index_t t = sequence.first_token + done;
+            kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0), args_.q.ptr(t, key_head),
+                                          args_.q.stride(0), n_tokens, d_k_, scratch);
+            for (index_t unit = first_unit; unit < last_unit; ++unit) {
+                const Columns c = columns(key_head, unit);
+                kernels::delta_recurrent<Arch, T>(
+                    {.v = args_.v.ptr(t, c.h, c.first),
+                     .v_stride = args_.v.stride(0),
+                     .decay_log = args_.decay_log.ptr(t, c.h),
+                     .decay_stride = args_.decay_log.stride(0),
+                     .beta = args_.beta.ptr(t, c.h),
+                     .beta_stride = args_.beta.stride(0),
+                     .state = args_.state.ptr(sequence.slot, c.h, 0, c.first),
+                     .state_stride = args_.state.stride(2),
+                     .output = args_.output.ptr(t, c.h, c.first),
+                     .output_stride = args_.output.stride(0),
+                     .width = c.width,
+                     .n_tokens = n_tokens,
+                     .d_k = d_k_,
+                     .scale = scale_},
+                    scratch);
+            }
+        }
     }
 
     void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit, index_t last_unit,

@@ -14,6 +14,10 @@ inline constexpr index_t chunk_tokens = 64;
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 16;
 
+/// Tokens that the recurrent form takes through all columns of a key head before the next ones: their keys
+/// and queries, packed, and one tile of the state fit into the L1 cache or near it.
+inline constexpr index_t recurrent_tokens = 16;
+
 /// Channels of one convolution task: their weights are gathered once and stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
 

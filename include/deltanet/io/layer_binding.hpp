@@ -30,6 +30,32 @@ struct BoundLayer {
     BoundLayer& operator=(BoundLayer&&) = default;
 };
 
+namespace detail {
+
+/// The tensor's elements where they are; it is aligned and of one of the three float types.
+[[nodiscard]] inline WeightMatrix weight_in_place(const TensorInfo& info, const Shape<2>& shape) {
+    switch (*dtype_of(info)) {
+        case DType::bf16: return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
+        case DType::f16: return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
+        case DType::f32: break;
+    }
+    return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);
+}
+
+}  // namespace detail
+
+/// The matrix of that name, in the mapped file, which must outlive it: for the projections around the layer.
+/// Throws `Error` if it is not there, not a float matrix, or at an address that its type cannot be read from.
+[[nodiscard]] inline WeightMatrix map_matrix(const Checkpoint& checkpoint, std::string_view name) {
+    const TensorInfo& info = checkpoint.tensor(name);
+    if (!dtype_of(info)) detail::fail("map_matrix", name, "dtype F32, BF16 or F16", info.dtype);
+    if (info.shape.size() != 2) {
+        detail::fail("map_matrix", name, "2 dimensions", detail::concat(info.shape.size()));
+    }
+    if (!is_aligned(info)) detail::fail("map_matrix", name, "an address aligned to its type", "one that is not");
+    return detail::weight_in_place(info, {info.shape[0], info.shape[1]});
+}
+
 /// Prefix of layer `layer`, "model.layers.3.linear_attn." or as the checkpoint has it. Throws `Error` with all
 /// that was looked for if the layer is not there, as for a layer of full attention.
 [[nodiscard]] inline std::string find_layer_prefix(const Checkpoint& checkpoint, Family family, index_t layer) {
@@ -119,23 +145,9 @@ class LayerBinder {
     /// In place if its address allows it, else as floats.
     L projection(std::string_view short_name, index_t out, index_t in) {
         const TensorInfo& info = tensor(name(short_name), {out, in});
-        const DType dtype = *dtype_of(info);
-        if (!is_aligned(info)) {
-            bound_.storage.push_back(read_float(info));
-            return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
-        }
-        const Shape<2> shape{out, in};
-        switch (dtype) {
-            case DType::bf16: return L(WeightMatrix(View<const bf16, 2>(elements<bf16>(info), shape)));
-            case DType::f16: return L(WeightMatrix(View<const f16, 2>(elements<f16>(info), shape)));
-            case DType::f32: break;
-        }
-        return L(WeightMatrix(View<const float, 2>(elements<float>(info), shape)));
-    }
-
-    template <class T>
-    [[nodiscard]] static const T* elements(const TensorInfo& info) noexcept {
-        return reinterpret_cast<const T*>(info.data);
+        if (is_aligned(info)) return L(weight_in_place(info, {out, in}));
+        bound_.storage.push_back(read_float(info));
+        return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
     }
 
     View<const float, 2> convolution() {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
+#include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 namespace deltanet::cpu::kernels {
@@ -45,23 +46,15 @@ struct ChunkScratch {
 
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
     constexpr index_t carve(T* memory, index_t d_k) noexcept {
-        index_t used = 0;
-        const auto take = [&](T*& array, index_t count) noexcept {
-            constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
-            if (memory != nullptr) array = memory + used;
-            used += (count + line - 1) / line * line;
-        };
-        take(k, chunk_tokens * d_k);
-        take(q, chunk_tokens * d_k);
-        take(kt, chunk_tokens * d_k);
-        take(kk, chunk_tokens * chunk_tokens);
-        take(qk, chunk_tokens * chunk_tokens);
-        take(minus_a, chunk_tokens * chunk_tokens);
-        take(p, chunk_tokens * chunk_tokens);
-        take(state, d_k * panel_cols);
-        take(u, chunk_tokens * panel_cols);
-        for (T** array : {&beta, &read_k, &read_q, &write, &gate_log, &position}) take(*array, chunk_tokens);
-        return used * static_cast<index_t>(sizeof(T));
+        ScratchCarver<T> carver(memory);
+        k = carver.take(chunk_tokens * d_k);
+        q = carver.take(chunk_tokens * d_k);
+        kt = carver.take(chunk_tokens * d_k);
+        for (T** square : {&kk, &qk, &minus_a, &p}) *square = carver.take(chunk_tokens * chunk_tokens);
+        state = carver.take(d_k * panel_cols);
+        u = carver.take(chunk_tokens * panel_cols);
+        for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position}) *row = carver.take(chunk_tokens);
+        return carver.bytes();
     }
 };
 

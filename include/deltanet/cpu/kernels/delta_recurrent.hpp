@@ -8,18 +8,55 @@
 
 #include <utility>
 
+#include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 namespace deltanet::cpu::kernels {
 
-/// Columns [0, width) of one value head along one sequence. Strides in elements.
+/// Columns of a tile at most.
+template <class Arch, class T>
+inline constexpr index_t recurrent_cols = tuning::recurrent_batches<Arch> * lanes<Arch, T>;
+
+/// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes.
+template <class Arch, class T>
+struct RecurrentScratch {
+    T* k;      ///< [recurrent_tokens, d_k]
+    T* q;      ///< [recurrent_tokens, d_k]
+    T* kq;     ///< [recurrent_tokens]: k . q
+    T* state;  ///< [d_k, recurrent_cols]
+
+    [[nodiscard]] static constexpr index_t bytes(index_t d_k) noexcept {
+        RecurrentScratch none{};
+        return none.carve(nullptr, d_k);
+    }
+
+    /// Points into `memory`; returns the bytes taken, a multiple of 64.
+    constexpr index_t carve(T* memory, index_t d_k) noexcept {
+        ScratchCarver<T> carver(memory);
+        k = carver.take(tuning::recurrent_tokens * d_k);
+        q = carver.take(tuning::recurrent_tokens * d_k);
+        kq = carver.take(tuning::recurrent_tokens);
+        state = carver.take(d_k * recurrent_cols<Arch, T>);
+        return carver.bytes();
+    }
+};
+
+/// k, q [n_tokens, d_k] with token strides -> scratch k, q, kq. Dense, because every tile of every value
+/// head reads them again, and rows of a model's tensors collide in the cache.
+template <class Arch, class T>
+void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens, index_t d_k,
+                    const RecurrentScratch<Arch, T>& scratch) noexcept {
+    for (index_t t = 0; t < n_tokens; ++t) {
+        copy<Arch>(k + t * k_stride, scratch.k + t * d_k, d_k);
+        copy<Arch>(q + t * q_stride, scratch.q + t * d_k, d_k);
+        scratch.kq[t] = dot<Arch>(k + t * k_stride, q + t * q_stride, d_k);
+    }
+}
+
+/// Columns [0, width) of one value head along one stretch of a sequence. Strides in elements.
 template <class T>
 struct RecurrentTile {
-    const T* q;  ///< [n_tokens, d_k]
-    index_t q_stride;
-    const T* k;  ///< [n_tokens, d_k]
-    index_t k_stride;
     const T* v;  ///< [n_tokens, width]
     index_t v_stride;
     const T* decay_log;  ///< [n_tokens]
@@ -30,22 +67,11 @@ struct RecurrentTile {
     index_t state_stride;
     T* output;  ///< [n_tokens, width]
     index_t output_stride;
-    T* scratch;  ///< [d_k, recurrent_cols], aligned to 64 bytes
+    index_t width;  ///< 1 to recurrent_cols
     index_t n_tokens;
     index_t d_k;
-    index_t width;
     T scale;
 };
-
-/// Columns of a tile at most.
-template <class Arch, class T>
-inline constexpr index_t recurrent_cols = tuning::recurrent_batches<Arch> * lanes<Arch, T>;
-
-template <class Arch, class T>
-[[nodiscard]] constexpr index_t recurrent_scratch_bytes(index_t d_k) noexcept {
-    const index_t bytes = d_k * recurrent_cols<Arch, T> * static_cast<index_t>(sizeof(T));
-    return (bytes + 63) / 64 * 64;
-}
 
 /// One token's columns in registers. Folds, not loops: see gemm_micro.hpp.
 template <class Arch, class T, int Batches>
@@ -81,18 +107,18 @@ struct RecurrentStep {
 
 /// One token: reads the state from `from` and writes it to `to`, which may be the same.
 template <class Arch, class T, int Batches>
-void recurrent_token(const RecurrentTile<T>& tile, index_t t, const T* from, index_t from_stride, T* to,
-                     index_t to_stride) noexcept {
+void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch, index_t t,
+                     const T* from, index_t from_stride, T* to, index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr auto all = std::make_integer_sequence<int, Batches>{};
-    const T* const q = tile.q + t * tile.q_stride;
-    const T* const k = tile.k + t * tile.k_stride;
+    const T* const k = scratch.k + t * tile.d_k;
+    const T* const q = scratch.q + t * tile.d_k;
     const T* const v = tile.v + t * tile.v_stride;
     T* const o = tile.output + t * tile.output_stride;
     const Batch decay = xsimd::exp(Batch(tile.decay_log[t * tile.decay_stride]));
     const Batch beta(tile.beta[t * tile.beta_stride]);
     const Batch scale(tile.scale);
-    const Batch kq(dot<Arch>(k, q, tile.d_k));
+    const Batch kq(scratch.kq[t]);
 
     RecurrentStep<Arch, T, Batches> step;
     step.clear();
@@ -114,38 +140,37 @@ void recurrent_token(const RecurrentTile<T>& tile, index_t t, const T* from, ind
 /// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for cache
 /// sets as the rows of the slot do. One token goes straight from slot to slot.
 template <class Arch, class T, int Batches>
-void recurrent_tokens(const RecurrentTile<T>& tile) noexcept {
+void recurrent_tokens(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch) noexcept {
     constexpr index_t cols = Batches * lanes<Arch, T>;
     const bool ragged = tile.width != cols;
     if (ragged) {
         for (index_t i = 0; i < tile.d_k; ++i) {
             for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
                 load<Arch>(tile.state + i * tile.state_stride + c, tile.width - c)
-                    .store_aligned(tile.scratch + i * cols + c);
+                    .store_aligned(scratch.state + i * cols + c);
             }
         }
     }
     for (index_t t = 0; t < tile.n_tokens; ++t) {
         const bool from_slot = !ragged && t == 0;
         const bool to_slot = !ragged && t + 1 == tile.n_tokens;
-        recurrent_token<Arch, T, Batches>(tile, t, from_slot ? tile.state : tile.scratch,
+        recurrent_token<Arch, T, Batches>(tile, scratch, t, from_slot ? tile.state : scratch.state,
                                           from_slot ? tile.state_stride : cols,
-                                          to_slot ? tile.state : tile.scratch,
+                                          to_slot ? tile.state : scratch.state,
                                           to_slot ? tile.state_stride : cols);
     }
     if (ragged) {
         for (index_t i = 0; i < tile.d_k; ++i) {
-            copy<Arch>(tile.scratch + i * cols, tile.state + i * tile.state_stride, tile.width);
+            copy<Arch>(scratch.state + i * cols, tile.state + i * tile.state_stride, tile.width);
         }
     }
 }
 
-/// width from 1 to recurrent_cols.
 template <class Arch, class T>
-void delta_recurrent(const RecurrentTile<T>& tile) noexcept {
+void delta_recurrent(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch) noexcept {
     const index_t batches = (tile.width + lanes<Arch, T> - 1) / lanes<Arch, T>;
     [&]<int... B>(std::integer_sequence<int, B...>) noexcept {
-        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile), true)) || ...);
+        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile, scratch), true)) || ...);
     }(std::make_integer_sequence<int, tuning::recurrent_batches<Arch>>{});
 }
 

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The main job: a language model, trained and saved by transformers, continues a text, and every token of it
+/// goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta rule), then text is decoded
+/// byte by byte (recurrent). With --check the same program proves that it computes what transformers does.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <random>
+
+#include "language_model.hpp"
+#include "options.hpp"
+
+namespace {
+
+using generate::LanguageModel;
+using deltanet::Start;
+
+std::vector<int> bytes_of(const std::string& text) {
+    std::vector<int> bytes;
+    for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
+    return bytes;
+}
+
+std::vector<int> bytes_of(const deltanet::TensorInfo& tensor) {
+    const auto* const data = reinterpret_cast<const unsigned char*>(tensor.data);
+    return {data, data + tensor.byte_size};
+}
+
+/// The likeliest next byte after the last row of logits.
+int likeliest(const std::vector<float>& logits, std::ptrdiff_t vocabulary) {
+    const auto row = logits.end() - vocabulary;
+    return static_cast<int>(std::max_element(row, logits.end()) - row);
+}
+
+/// A random next byte, likelier ones more often; temperature 0 takes the likeliest.
+int sample(const std::vector<float>& logits, std::ptrdiff_t vocabulary, double temperature, std::mt19937& random) {
+    const int best = likeliest(logits, vocabulary);
+    if (temperature == 0.0) return best;
+    const auto row = logits.end() - vocabulary;
+    std::vector<double> weights;
+    for (auto logit = row; logit != logits.end(); ++logit) {
+        weights.push_back(std::exp(static_cast<double>(*logit - row[best]) / temperature));
+    }
+    return std::discrete_distribution<int>(weights.begin(), weights.end())(random);
+}
+
+class Stopwatch {
+  public:
+    [[nodiscard]] double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    }
+
+  private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+void print_byte(int byte) {
+    std::putchar(byte);
+    std::fflush(stdout);
+}
+
+int continue_text(LanguageModel& model, const std::vector<int>& prompt, const generate::Options& options) {
+    for (const int byte : prompt) print_byte(byte);
+    const Stopwatch prefill;
+    const std::vector<float>* logits = &model.feed(prompt, Start::fresh);
+    const double prefill_seconds = prefill.seconds();
+
+    std::mt19937 random(options.seed);
+    const Stopwatch decode;
+    for (int i = 0; i < options.bytes; ++i) {
+        const int byte = sample(*logits, model.vocabulary(), options.temperature, random);
+        print_byte(byte);
+        logits = &model.feed({byte}, Start::resume);
+    }
+    const double decode_seconds = decode.seconds();
+    std::printf("\n\nprefill %zu tokens, %.0f tokens/s; decode %d tokens, %.0f tokens/s\n", prompt.size(),
+                static_cast<double>(prompt.size()) / prefill_seconds, options.bytes,
+                static_cast<double>(options.bytes) / decode_seconds);
+    return 0;
+}
+
+/// Every logit of the prompt and the greedy continuation, against what transformers computed in float32.
+int check(LanguageModel& model, const deltanet::SafetensorsFile& expected) {
+    constexpr double kLimit = 2e-4;
+    const std::vector<int> prompt = bytes_of(expected.tensor("prompt"));
+    const std::vector<int> greedy = bytes_of(expected.tensor("greedy"));
+    const std::vector<float> expected_logits = deltanet::read_float(expected.tensor("prompt_logits"));
+
+    const std::vector<float>* logits = &model.feed(prompt, Start::fresh);
+    if (logits->size() != expected_logits.size()) {
+        std::printf("check: %zu logits, recorded are %zu: FAILED\n", logits->size(), expected_logits.size());
+        return 1;
+    }
+    double worst = 0.0;
+    for (std::size_t i = 0; i < logits->size(); ++i) {
+        const double difference = std::abs(static_cast<double>((*logits)[i]) - static_cast<double>(expected_logits[i]));
+        worst = difference <= worst ? worst : difference;  // NaN counts
+    }
+    std::size_t same = 0;
+    while (same < greedy.size()) {
+        const int byte = likeliest(*logits, model.vocabulary());
+        if (byte != greedy[same]) break;
+        ++same;
+        logits = &model.feed({byte}, Start::resume);
+    }
+    const bool agrees = worst <= kLimit && same == greedy.size();
+    std::printf("check: %zu prompt tokens, max |logit difference| %.2e (limit %.0e); %zu of %zu greedy bytes identical: %s\n",
+                prompt.size(), worst, kLimit, same, greedy.size(), agrees ? "agrees with transformers" : "FAILED");
+    return agrees ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        const generate::Options options = generate::parse(argc, argv);
+        if (options.help) {
+            std::fputs(generate::kUsage, stdout);
+            return 0;
+        }
+        LanguageModel model(options.model);
+        if (options.check) {
+            return check(model, deltanet::SafetensorsFile::open(options.model / "expected.safetensors"));
+        }
+        const deltanet::LayerConfig& layer = model.layer();
+        std::printf("%td layers of Gated DeltaNet, hidden %td, %td key and %td value heads of %td and %td, backend cpu/%s\n\n",
+                    model.n_layers(), layer.hidden, layer.n_heads_k, layer.n_heads_v, layer.d_k, layer.d_v,
+                    generate::Backend::arch_name);
+        const std::vector<int> prompt =
+            options.prompt.empty()
+                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors").tensor("prompt"))
+                : bytes_of(options.prompt);
+        return continue_text(model, prompt, options);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "generate: %s\n%s", error.what(), generate::kUsage);
+        return 2;
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// A small language model of the Qwen3.5 architecture with nothing but linear attention: byte embedding,
+/// blocks of { Gated DeltaNet layer, MLP }, final norm, tied output matrix. The layers are the library's; the
+/// few lines around them are what an engine already has.
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <deltanet/deltanet.hpp>
+#include <deltanet/io/layer_binding.hpp>
+#include <deltanet/io/model_config.hpp>
+
+namespace generate {
+
+using deltanet::index_t;
+using deltanet::View;
+using Backend = deltanet::CpuBackend<>;
+
+/// One sequence at a time. The weights stay in the mapped file, in bfloat16.
+class LanguageModel {
+  public:
+    explicit LanguageModel(const std::filesystem::path& directory)
+        : config_(deltanet::read_model_config(directory / "config.json")),
+          checkpoint_(deltanet::Checkpoint::open(directory)), slots_(layer_config(config_), {.slots = 1, .layers = n_layers()}) {
+        for (index_t i = 0; i < n_layers(); ++i) {
+            const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
+            blocks_.emplace_back(deltanet::bind_layer(checkpoint_, config_.family, layer_config(config_), prefix));
+            Block& block = blocks_.back();
+            const std::string name = "model.layers." + std::to_string(i) + ".";
+            block.mlp_norm = floats(name + "post_attention_layernorm.weight");
+            block.gate = matrix(name + "mlp.gate_proj.weight");
+            block.up = matrix(name + "mlp.up_proj.weight");
+            block.down = matrix(name + "mlp.down_proj.weight");
+        }
+        final_norm_ = floats("model.norm.weight");
+        embedding_ = floats("model.embed_tokens.weight");
+        output_ = matrix("model.embed_tokens.weight");  // tied
+    }
+
+    [[nodiscard]] index_t vocabulary() const { return output_.out_features(); }
+    [[nodiscard]] index_t n_layers() const { return static_cast<index_t>(config_.linear_layers.size()); }
+    [[nodiscard]] const deltanet::LayerConfig& layer() const { return config_.layer; }
+
+    /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of those that
+    /// follow what was fed before. Several tokens take the chunked path through the delta rule, one the
+    /// recurrent path.
+    const std::vector<float>& feed(const std::vector<int>& tokens, deltanet::Start start) {
+        const auto n = static_cast<index_t>(tokens.size());
+        const index_t hidden = config_.layer.hidden;
+        x_.resize(size(n * hidden));
+        y_.resize(size(n * hidden));
+        for (index_t t = 0; t < n; ++t) {
+            const auto row = embedding_.begin() + tokens[size(t)] * hidden;
+            std::copy_n(row, hidden, x_.begin() + t * hidden);
+        }
+        batch_.clear();
+        batch_.add({.slot = 0, .n_tokens = n, .start = start});
+        for (index_t i = 0; i < n_layers(); ++i) {
+            // y = x + DeltaNet(norm(x)): norm and residual belong to the layer, see layer_config
+            blocks_[size(i)].layer.forward(batch_, rows(x_, n, hidden), rows(y_, n, hidden), slots_,
+                                           {.layer = i, .workspace = &workspace_});
+            mlp(blocks_[size(i)], n);
+            std::swap(x_, y_);
+        }
+        norm(final_norm_, rows(x_, n, hidden), rows(y_, n, hidden));
+        logits_.resize(size(n * vocabulary()));
+        apply(output_, rows(y_, n, hidden), rows(logits_, n, vocabulary()));
+        return logits_;
+    }
+
+  private:
+    struct Block {
+        explicit Block(deltanet::BoundLayer<> bound)
+            : weights(std::move(bound)), layer(weights.config, weights.weights) {}
+        deltanet::BoundLayer<> weights;
+        deltanet::DeltaNetLayer<Backend> layer;
+        std::vector<float> mlp_norm;
+        deltanet::EigenLinear gate, up, down;
+    };
+
+    static std::size_t size(index_t n) { return static_cast<std::size_t>(n); }
+    static View<float, 2> rows(std::vector<float>& values, index_t n, index_t width) {
+        return {values.data(), {n, width}};
+    }
+
+    /// The layer with the block's norm in front and the residual behind.
+    static deltanet::LayerConfig layer_config(const deltanet::ModelConfig& model) {
+        deltanet::LayerConfig config = model.layer;
+        config.pre_norm = deltanet::PreNorm::one_plus;
+        config.pre_norm_eps = model.norm_eps;
+        config.residual = true;
+        return config;
+    }
+
+    std::vector<float> floats(const std::string& name) const { return deltanet::read_float(checkpoint_.tensor(name)); }
+
+    /// A projection, where it lies in the file.
+    deltanet::EigenLinear matrix(const std::string& name) const {
+        return deltanet::map_matrix(checkpoint_, name);
+    }
+
+    void norm(const std::vector<float>& weight, View<const float, 2> in, View<float, 2> out) {
+        deltanet::rmsnorm(backend_, deltanet::RmsNormArgs<float>{.input = in,
+                                                                 .weight = {weight.data(), {in.size(1)}},
+                                                                 .output = out,
+                                                                 .eps = config_.norm_eps,
+                                                                 .weight_offset = 1.0});
+    }
+
+    void apply(const deltanet::EigenLinear& w, View<const float, 2> in, View<float, 2> out) {
+        w(in, out, workspace_.acquire(w.scratch_bytes(in.size(0), 1)), backend_.executor());
+    }
+
+    /// y += down(silu(gate(norm(y))) * up(norm(y)))
+    void mlp(const Block& block, index_t n) {
+        const index_t hidden = config_.layer.hidden;
+        const index_t inner = block.gate.out_features();
+        x_.resize(size(n * hidden));
+        gate_.resize(size(n * inner));
+        up_.resize(size(n * inner));
+        norm(block.mlp_norm, rows(y_, n, hidden), rows(x_, n, hidden));
+        apply(block.gate, rows(x_, n, hidden), rows(gate_, n, inner));
+        apply(block.up, rows(x_, n, hidden), rows(up_, n, inner));
+        for (std::size_t i = 0; i < gate_.size(); ++i) gate_[i] *= up_[i] / (1.0F + std::exp(-gate_[i]));
+        apply(block.down, rows(gate_, n, inner), rows(x_, n, hidden));
+        for (std::size_t i = 0; i < y_.size(); ++i) y_[i] += x_[i];
+    }
+
+    deltanet::ModelConfig config_;
+    deltanet::Checkpoint checkpoint_;
+    deltanet::StateSlots slots_;
+    std::vector<Block> blocks_;
+    std::vector<float> final_norm_, embedding_;
+    deltanet::EigenLinear output_;
+
+    Backend backend_;
+    deltanet::Batch batch_;
+    deltanet::Workspace workspace_;
+    std::vector<float> x_, y_, gate_, up_, logits_;
+};
+
+}  // namespace generate

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The command line of `generate`.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+
+namespace generate {
+
+struct Options {
+    std::filesystem::path model = std::filesystem::path(DELTANET_EXAMPLE_DATA_DIR) / "model";
+    std::string prompt;        ///< empty: the one that came with the model
+    int bytes = 400;           ///< to generate
+    double temperature = 0.7;  ///< 0: always the likeliest byte
+    std::uint32_t seed = 1;
+    bool check = false;
+    bool help = false;
+};
+
+inline constexpr const char* kUsage =
+    "generate [--prompt TEXT] [--bytes N] [--temperature T] [--seed N] [--model DIRECTORY]\n"
+    "    continues a text with the small language model in examples/generate/model\n"
+    "generate --check\n"
+    "    compares logits and greedy continuation with those recorded from transformers\n";
+
+/// Throws std::invalid_argument with what is wrong.
+inline Options parse(int argc, char** argv) {
+    Options options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string flag = argv[i];
+        const auto value = [&]() -> std::string {
+            if (i + 1 == argc) throw std::invalid_argument(flag + " needs a value");
+            return argv[++i];
+        };
+        const auto number = [&] {
+            const std::string text = value();
+            std::size_t read = 0;
+            double parsed = -1.0;
+            try {
+                parsed = std::stod(text, &read);
+            } catch (const std::exception&) {
+                read = 0;
+            }
+            if (read != text.size() || text.empty() || !(parsed >= 0.0) || parsed > 1e9) {
+                throw std::invalid_argument(flag + " needs a number >= 0, not \"" + text + "\"");
+            }
+            return parsed;
+        };
+        if (flag == "--prompt") {
+            options.prompt = value();
+        } else if (flag == "--bytes") {
+            options.bytes = static_cast<int>(number());
+        } else if (flag == "--temperature") {
+            options.temperature = number();
+        } else if (flag == "--seed") {
+            options.seed = static_cast<std::uint32_t>(number());
+        } else if (flag == "--model") {
+            options.model = value();
+        } else if (flag == "--check") {
+            options.check = true;
+        } else if (flag == "--help" || flag == "-h") {
+            options.help = true;
+        } else {
+            throw std::invalid_argument("unknown option " + flag);
+        }
+    }
+    return options;
+}
+
+}  // namespace generate

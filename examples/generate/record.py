@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Record what transformers computes with ``model/``: write ``model/expected.safetensors``.
+
+Usage::
+
+    python3 record.py            # write the file
+    python3 record.py --check    # recompute and compare with the file
+
+The saved bfloat16 weights are raised to float32 and everything runs in float32 on the CPU.
+The file holds ``prompt`` U8 [n], ``prompt_logits`` F32 [n, 256] (the whole prompt in one
+call), and ``greedy`` U8 [200] (the most likely continuation, one token a time on the cache
+that the prompt left). Its metadata tell the versions and ``min_margin``, the smallest
+difference between the two highest logits over the 200 choices.
+"""
+
+import argparse
+import datetime
+import hashlib
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import safe_open
+from safetensors.torch import save_file
+from transformers import DynamicCache, Qwen3_5ForCausalLM
+
+MODEL_DIR = Path(__file__).resolve().parent / "model"
+EXPECTED = MODEL_DIR / "expected.safetensors"
+GREEDY = 200
+TOLERANCE = 1e-3  # largest allowed difference between two float32 runs
+
+PROMPT = b"PROMPT_HERE"
+
+
+def step(model, tokens, cache, position):
+    """Run a row of tokens on the cache; returns the logits [n, 256].
+
+    transformers 5.23 cannot ask a cache without attention layers how long it is. Giving the
+    positions and the (empty) masks spares it the question; ``generate`` does not work.
+    """
+    positions = torch.arange(position, position + len(tokens))[None]
+    masks = {"linear_attention": None, "full_attention": None}
+    return model(tokens[None], position_ids=positions, attention_mask=masks,
+                 past_key_values=cache, use_cache=True).logits[0]
+
+
+@torch.no_grad()
+def compute(model, prompt, count):
+    """Return (prompt logits, greedy tokens, the logits each greedy token was chosen from)."""
+    cache = DynamicCache(config=model.config)
+    prompt_logits = step(model, prompt, cache, 0)
+    tokens, chosen_from = [], [prompt_logits[-1]]
+    for i in range(count):
+        tokens.append(chosen_from[-1].argmax())
+        chosen_from.append(step(model, tokens[-1][None], cache, len(prompt) + i)[0])
+    return prompt_logits, torch.stack(tokens), torch.stack(chosen_from[:-1])
+
+
+@torch.no_grad()
+def check_consistency(model, prompt, greedy, chosen_from):
+    """The logits of the token-by-token run must be those of one call over all tokens."""
+    everything = torch.cat([prompt, greedy])
+    together = step(model, everything, DynamicCache(config=model.config), 0)
+    return (together[len(prompt) - 1 : -1] - chosen_from).abs().max().item()
+
+
+def write(tensors, margin):
+    """Write expected.safetensors."""
+    save_file(tensors, EXPECTED, {
+        "min_margin": f"{margin:.6f}",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "date": datetime.date.today().isoformat(),
+        "training_text": "Jane Austen, the six novels (public domain), from the Debian package r-cran-janeaustenr",
+        "model_sha256": hashlib.sha256((MODEL_DIR / "model.safetensors").read_bytes()).hexdigest(),
+    })
+    print(f"wrote {EXPECTED.name}, {EXPECTED.stat().st_size} bytes")
+
+
+def compare(tensors):
+    """Compare with the file; exit with an error when it tells something else."""
+    with safe_open(EXPECTED, "pt") as file:
+        worst = (file.get_tensor("prompt_logits") - tensors["prompt_logits"]).abs().max().item()
+        same = all(torch.equal(file.get_tensor(name), tensors[name]) for name in ("prompt", "greedy"))
+    print(f"compared with {EXPECTED.name}: largest logit difference {worst:.1e}, same bytes: {same}")
+    if worst > TOLERANCE or not same:
+        sys.exit("the recorded values differ")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    model = Qwen3_5ForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
+    prompt = torch.tensor(list(PROMPT))
+    prompt_logits, greedy, chosen_from = compute(model, prompt, GREEDY)
+    best = chosen_from.topk(2).values
+    margin = (best[:, 0] - best[:, 1]).min().item()
+    print(PROMPT.decode() + "|" + bytes(greedy.tolist()).decode(errors="replace"))
+    print(f"prompt {len(PROMPT)} bytes; smallest margin over {GREEDY} choices: {margin:.4f}; "
+          f"one call against token by token: {check_consistency(model, prompt, greedy, chosen_from):.1e}")
+
+    tensors = {
+        "prompt": prompt.to(torch.uint8),
+        "prompt_logits": prompt_logits.contiguous(),
+        "greedy": greedy.to(torch.uint8),
+    }
+    if args.check:
+        compare(tensors)
+    else:
+        write(tensors, margin)
+
+
+if __name__ == "__main__":
+    main()
