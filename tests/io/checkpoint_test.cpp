@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
+#include "io/io_support.hpp"
+#include "support/catch_compat.hpp"
 #include <deltanet/io/checkpoint.hpp>
 
 #include <filesystem>
@@ -8,9 +10,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "io/io_support.hpp"
-#include "support/catch_compat.hpp"
 
 namespace {
 
@@ -37,8 +36,9 @@ std::string one_tensor(const std::string& name, char value) {
 
 /// A file with two of them.
 std::string two_tensors(const std::string& first, const std::string& second) {
-    return safetensors_bytes(R"({")" + first + R"(":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},")" +
-                                 second + R"(":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+    return safetensors_bytes(R"({")" + first +
+                                 R"(":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},")" + second +
+                                 R"(":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
                              "xy");
 }
 
@@ -118,12 +118,13 @@ TEST_CASE("a missing tensor is reported with the files looked in and similar nam
         return error_of([&] { return checkpoint.tensor(wanted).count(); });
     };
     const Checkpoint checkpoint = Checkpoint::open(single);
-    CHECK(message(checkpoint, "model.layers.0.linear_attn.a_log") ==
-          "Checkpoint::tensor: " + single.string() +
-              ": expected a tensor of that name, found no \"model.layers.0.linear_attn.a_log\" among "
-              "its 1 tensors; similar names: \"model.layers.0.linear_attn.A_log\"");
-    CHECK(message(checkpoint, "language_model.layers.0.linear_attn.A_log").ends_with(
-        "; similar names: \"model.layers.0.linear_attn.A_log\""));
+    CHECK(
+        message(checkpoint, "model.layers.0.linear_attn.a_log") ==
+        "Checkpoint::tensor: " + single.string() +
+            ": expected a tensor of that name, found no \"model.layers.0.linear_attn.a_log\" among "
+            "its 1 tensors; similar names: \"model.layers.0.linear_attn.A_log\"");
+    CHECK(message(checkpoint, "language_model.layers.0.linear_attn.A_log")
+              .ends_with("; similar names: \"model.layers.0.linear_attn.A_log\""));
     CHECK(message(checkpoint, "lm_head").ends_with("found no \"lm_head\" among its 1 tensors"));
 
     std::string map;
@@ -136,21 +137,24 @@ TEST_CASE("a missing tensor is reported with the files looked in and similar nam
     const auto index = directory.write(index_name, "{\"weight_map\":{" + map + "}}");
     const std::string text = message(Checkpoint::open(index), "tensor.9");
     const std::string path = directory.path().string();
-    CHECK(text == "Checkpoint::tensor: " + path + "/1.safetensors, " + path + "/2.safetensors, " + path +
-                      "/3.safetensors, " + path +
-                      "/4.safetensors and 2 more: expected a tensor of that name, found no \"tensor.9\" "
-                      "among its 6 tensors; similar names: \"tensor.1\", \"tensor.2\", \"tensor.3\"");
+    CHECK(text ==
+          "Checkpoint::tensor: " + path + "/1.safetensors, " + path + "/2.safetensors, " + path +
+              "/3.safetensors, " + path +
+              "/4.safetensors and 2 more: expected a tensor of that name, found no \"tensor.9\" "
+              "among its 6 tensors; similar names: \"tensor.1\", \"tensor.2\", \"tensor.3\"");
 }
 
 TEST_CASE("paths that hold no checkpoint are refused") {
     const TempDirectory directory;
     const std::string path = directory.path().string();
-    CHECK(error_of([&] { return Checkpoint::open(path); }) ==
-          "Checkpoint::open: " + path +
-              ": expected a directory with model.safetensors or model.safetensors.index.json, found "
-              "neither");
+    CHECK(
+        error_of([&] { return Checkpoint::open(path); }) ==
+        "Checkpoint::open: " + path +
+            ": expected a directory with model.safetensors or model.safetensors.index.json, found "
+            "neither");
     CHECK(error_of([&] { return Checkpoint::open(path + "/none"); }) ==
-          "MappedFile::open: " + path + "/none: expected a readable file, found No such file or directory");
+          "MappedFile::open: " + path +
+              "/none: expected a readable file, found No such file or directory");
     CHECK(error_of([&] { return Checkpoint::open(path + "/none.json"); }) ==
           "MappedFile::open: " + path +
               "/none.json: expected a readable file, found No such file or directory");
@@ -186,7 +190,8 @@ TEST_CASE("an index cannot name files outside of its directory") {
         std::string shown = name;
         if (name == "..\\\\a") shown = "..\\a";
         CHECK(index_error("{\"weight_map\":{\"t\":\"" + name + "\"}}") ==
-              "parse_checkpoint_index: index.json: weight_map: \"t\": expected the name of a file beside "
+              "parse_checkpoint_index: index.json: weight_map: \"t\": expected the name of a file "
+              "beside "
               "the index, found \"" +
                   shown + "\"");
     }
@@ -201,8 +206,10 @@ TEST_CASE("an index that is not one is refused") {
     CHECK(index_error("{}") == start + ": weight_map: expected at least one tensor, found none");
     CHECK(index_error(R"({"weight_map":{}})") ==
           start + ": weight_map: expected at least one tensor, found none");
-    CHECK(index_error(R"({"weight_map":[]})") == start + ": weight_map: expected an object, found an array");
-    CHECK(index_error(R"({"weight_map":null})") == start + ": weight_map: expected an object, found null");
+    CHECK(index_error(R"({"weight_map":[]})") ==
+          start + ": weight_map: expected an object, found an array");
+    CHECK(index_error(R"({"weight_map":null})") ==
+          start + ": weight_map: expected an object, found null");
     CHECK(index_error(R"({"weight_map":{"t":1}})") ==
           start + ": weight_map: \"t\": expected a file name, found 1");
     CHECK(index_error(R"({"weight_map":{"t":{}}})") ==
@@ -212,7 +219,8 @@ TEST_CASE("an index that is not one is refused") {
     CHECK(index_error(R"({"weight_map":{"t":"a"},"weight_map":{"u":"b"}})") ==
           start + ": weight_map: expected one value, found the key twice");
     CHECK(index_error("").starts_with(start + ": expected JSON in UTF-8, found at byte "));
-    CHECK(index_error("{\"weight_map\":{\"t\":\"a\"}}}").starts_with(start + ": expected JSON in UTF-8"));
+    CHECK(index_error("{\"weight_map\":{\"t\":\"a\"}}}")
+              .starts_with(start + ": expected JSON in UTF-8"));
     CHECK(index_error({"{\"weight_map\":{\"t\":\"a\"}}\0x", 26}) ==
           start + ": expected JSON in UTF-8, found a zero byte at byte 24");
 }
@@ -225,9 +233,11 @@ TEST_CASE("an index may nest, but not without end") {
     };
     CHECK(index_error(nested(64)).empty());
     CHECK(index_error(nested(65)) ==
-          "parse_checkpoint_index: index.json: expected at most 64 levels of nesting, found an array");
+          "parse_checkpoint_index: index.json: expected at most 64 levels of nesting, found an "
+          "array");
     CHECK(index_error("{\"metadata\":" + std::string(10'000'000, '[')) ==
-          "parse_checkpoint_index: index.json: expected at most 64 levels of nesting, found an array");
+          "parse_checkpoint_index: index.json: expected at most 64 levels of nesting, found an "
+          "array");
 }
 
 }  // namespace

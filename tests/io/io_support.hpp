@@ -4,6 +4,8 @@
 /// error that a call ends with.
 #pragma once
 
+#include <deltanet/error.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,10 +13,10 @@
 #include <fstream>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include <deltanet/error.hpp>
+#include <system_error>
 
 namespace deltanet::test {
 
@@ -26,6 +28,13 @@ inline std::string safetensors_bytes(std::string_view header, std::string_view d
     bytes += header;
     bytes += data;
     return bytes;
+}
+
+/// The header of one tensor "t" with these three values, written as JSON.
+inline std::string header_of(const std::string& dtype, const std::string& shape,
+                             const std::string& offsets) {
+    return R"({"t":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets +
+           "}}";
 }
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
@@ -71,7 +80,8 @@ class TempDirectory {
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
     /// Writes a file into it and returns its path.
-    [[nodiscard]] std::filesystem::path write(const std::string& name, std::string_view bytes) const {
+    [[nodiscard]] std::filesystem::path write(const std::string& name,
+                                              std::string_view bytes) const {
         const std::filesystem::path file = path_ / name;
         std::ofstream stream(file, std::ios::binary);
         stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-#include <deltanet/io/mapped_file.hpp>
-
-#include <sys/stat.h>
-
-#include <string>
-#include <type_traits>
-#include <utility>
-
 #include "io/io_support.hpp"
 #include "support/catch_compat.hpp"
+#include <deltanet/io/mapped_file.hpp>
+
+#include <string>
+#include <sys/stat.h>
+#include <type_traits>
+#include <utility>
 
 namespace {
 
@@ -82,7 +80,8 @@ TEST_CASE("what cannot be mapped is refused with the path and the reason") {
 
     const auto below = directory.write("file", "x") / "y";
     CHECK(error_of([&] { return MappedFile::open(below); }) ==
-          "MappedFile::open: " + below.string() + ": expected a readable file, found Not a directory");
+          "MappedFile::open: " + below.string() +
+              ": expected a readable file, found Not a directory");
 
     const auto pipe = directory.path() / "pipe";
     REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);

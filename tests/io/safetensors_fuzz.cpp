@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Throws bytes at the readers of io/: whatever they are, a reader returns tensors that lie within the
-/// bytes and fill them, or throws `Error`. Two programs from one file:
+/// Throws bytes at the readers of io/: whatever they are, a reader returns tensors that lie within
+/// the bytes and fill them, or throws `Error`. Two programs from one file:
 ///   libFuzzer   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -DDELTANET_LIBFUZZER
 ///                   -I include -I tests tests/io/safetensors_fuzz.cpp -o safetensors_fuzz
 ///               ./safetensors_fuzz -dict=tests/io/safetensors_fuzz.dict -max_len=2048 <folder>
 ///   standalone  any compiler, without -DDELTANET_LIBFUZZER: a loop of seeded mutations;
 ///               ./safetensors_fuzz [iterations] [seed]
 ///               ./safetensors_fuzz --seeds <folder>    writes its inputs, to start libFuzzer from
+#include "io/io_support.hpp"
+#include <deltanet/io/checkpoint.hpp>
+#include <deltanet/io/safetensors.hpp>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -24,18 +28,14 @@
 #include <string_view>
 #include <vector>
 
-#include <deltanet/io/checkpoint.hpp>
-#include <deltanet/io/safetensors.hpp>
-
-#include "io/io_support.hpp"
-
 namespace {
 
 using deltanet::index_t;
 using deltanet::SafetensorsContents;
 using deltanet::TensorInfo;
 
-/// Counts that tell whether the inputs reach the readers' depths; printed by the standalone program.
+/// Counts that tell whether the inputs reach the readers' depths; printed by the standalone
+/// program.
 struct Outcomes {
     std::uint64_t parsed = 0;
     std::uint64_t refused = 0;
@@ -58,11 +58,13 @@ void check_contents(std::span<const std::byte> bytes, const SafetensorsContents&
         require(tensor.byte_size >= 0 && tensor.count() >= 0, "sizes are not negative");
         require(tensor.data >= bytes.data() + 10 && tensor.byte_size <= end - tensor.data,
                 "data lie behind the header and in the file");
-        for (index_t b = 0; b < tensor.byte_size; ++b) sum += std::to_integer<unsigned>(tensor.data[b]);
+        for (index_t b = 0; b < tensor.byte_size; ++b)
+            sum += std::to_integer<unsigned>(tensor.data[b]);
         total += tensor.byte_size;
         if (deltanet::dtype_of(tensor).has_value() || tensor.dtype == "F64") {
             const std::vector<float> values = deltanet::read_float(tensor);
-            require(static_cast<index_t>(values.size()) == tensor.count(), "as many values as elements");
+            require(static_cast<index_t>(values.size()) == tensor.count(),
+                    "as many values as elements");
         }
     }
     std::uint64_t header = 0;
@@ -95,14 +97,16 @@ void read_file(std::string_view input, Outcomes& outcomes) {
     });
 }
 
-/// The input as a whole file, as a header with a true length before up to 63 bytes of data (the count
-/// is the input's first byte), and as an index.
+/// The input as a whole file, as a header with a true length before up to 63 bytes of data (the
+/// count is the input's first byte), and as an index.
 void run_all(std::string_view input, std::array<Outcomes, 3>& outcomes) {
     read_file(input, outcomes[0]);
     if (!input.empty()) {
-        const auto data_bytes = static_cast<std::size_t>(static_cast<unsigned char>(input[0]) % 64U);
+        const auto data_bytes =
+            static_cast<std::size_t>(static_cast<unsigned char>(input[0]) % 64U);
         const std::string_view header = input.substr(1);
-        read_file(deltanet::test::safetensors_bytes(header, std::string(data_bytes, 'x')), outcomes[1]);
+        read_file(deltanet::test::safetensors_bytes(header, std::string(data_bytes, 'x')),
+                  outcomes[1]);
     }
     run(input, outcomes[2], [](std::span<const std::byte> bytes) {
         const auto map = deltanet::detail::parse_checkpoint_index(bytes, "index");
@@ -145,7 +149,8 @@ std::vector<std::string> seeds() {
         deltanet::test::safetensors_bytes(header, std::string(32, 'x')),
         deltanet::test::safetensors_bytes("{}"),
         static_cast<char>(32) + header,
-        static_cast<char>(4) + std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})"),
+        static_cast<char>(4) +
+            std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})"),
         index,
         R"({"weight_map":{"a":"a"}})",
     };
@@ -153,9 +158,32 @@ std::vector<std::string> seeds() {
 
 /// Pieces that random bytes rarely form.
 constexpr std::array<std::string_view, 26> pieces{
-    "\"dtype\":", "\"shape\":", "\"data_offsets\":", "\"__metadata__\":", "\"weight_map\":", "\"F32\"",
-    "\"BF16\"", "\"U8\"", "{", "}", "[", "]", ",", "\"", "[0,0]", "-1", "0", "1", "8", "64", "1e3",
-    "9223372036854775807", "18446744073709551615", "99999999999999999999", "\\u0000", "..",
+    "\"dtype\":",
+    "\"shape\":",
+    "\"data_offsets\":",
+    "\"__metadata__\":",
+    "\"weight_map\":",
+    "\"F32\"",
+    "\"BF16\"",
+    "\"U8\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"",
+    "[0,0]",
+    "-1",
+    "0",
+    "1",
+    "8",
+    "64",
+    "1e3",
+    "9223372036854775807",
+    "18446744073709551615",
+    "99999999999999999999",
+    "\\u0000",
+    "..",
 };
 
 class Mutator {
@@ -169,7 +197,9 @@ class Mutator {
     }
 
   private:
-    std::size_t below(std::size_t n) { return n == 0 ? 0 : static_cast<std::size_t>(random_() % n); }
+    std::size_t below(std::size_t n) {
+        return n == 0 ? 0 : static_cast<std::size_t>(random_() % n);
+    }
     char byte() { return static_cast<char>(random_()); }
 
     void mutate(std::string& text, const std::vector<std::string>& inputs) {
@@ -178,15 +208,30 @@ class Mutator {
         const std::string_view piece = pieces[below(pieces.size())];
         const std::string& other = inputs[below(inputs.size())];
         switch (below(9)) {
-            case 0: text.insert(at, 1, byte()); break;
-            case 1: text.erase(at, 1 + below(4)); break;
-            case 2: text.erase(at, below(rest + 1)); break;
-            case 3: text.insert(at, piece); break;
-            case 4: text.replace(at, std::min(rest, below(8)), piece); break;
-            case 5: text.insert(at, text.substr(below(text.size() + 1), below(64))); break;
-            case 6: text = text.substr(0, at) + other.substr(below(other.size() + 1)); break;
+            case 0:
+                text.insert(at, 1, byte());
+                break;
+            case 1:
+                text.erase(at, 1 + below(4));
+                break;
+            case 2:
+                text.erase(at, below(rest + 1));
+                break;
+            case 3:
+                text.insert(at, piece);
+                break;
+            case 4:
+                text.replace(at, std::min(rest, below(8)), piece);
+                break;
+            case 5:
+                text.insert(at, text.substr(below(text.size() + 1), below(64)));
+                break;
+            case 6:
+                text = text.substr(0, at) + other.substr(below(other.size() + 1));
+                break;
             default:
-                if (rest > 0) text[at] = below(2) == 0 ? byte() : static_cast<char>('0' + below(10));
+                if (rest > 0)
+                    text[at] = below(2) == 0 ? byte() : static_cast<char>('0' + below(10));
         }
     }
 
@@ -223,7 +268,8 @@ int main(int argc, char** argv) {
     const std::vector<std::string> inputs = seeds();
     std::array<Outcomes, 3> outcomes;
     for (const std::string& input : inputs) run_all(input, outcomes);
-    for (const Outcomes& outcome : outcomes) require(outcome.parsed == 2, "every seed is valid as meant");
+    for (const Outcomes& outcome : outcomes)
+        require(outcome.parsed == 2, "every seed is valid as meant");
     Mutator mutate(seed);
     for (std::uint64_t i = 0; i < iterations; ++i) run_all(mutate(inputs), outcomes);
     static constexpr std::array<const char*, 3> names{"file", "header", "index"};

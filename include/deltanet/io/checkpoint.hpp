@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// A checkpoint as engines find it on disk: one safetensors file, or a directory with many of them and
-/// an index. Tensors are found by name whatever file they are in.
+/// A checkpoint as engines find it on disk: one safetensors file, or a directory with many of them
+/// and an index. Tensors are found by name whatever file they are in.
 #pragma once
+
+#include <deltanet/error.hpp>
+#include <deltanet/io/detail/checkpoint_index.hpp>
+#include <deltanet/io/detail/names.hpp>
+#include <deltanet/io/mapped_file.hpp>
+#include <deltanet/io/safetensors.hpp>
+#include <deltanet/io/tensor_info.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -14,18 +21,12 @@
 #include <utility>
 #include <vector>
 
-#include <deltanet/error.hpp>
-#include <deltanet/io/detail/checkpoint_index.hpp>
-#include <deltanet/io/detail/names.hpp>
-#include <deltanet/io/mapped_file.hpp>
-#include <deltanet/io/safetensors.hpp>
-#include <deltanet/io/tensor_info.hpp>
-
 namespace deltanet {
 
-/// The tensors of an open checkpoint; movable, not copyable. Every `TensorInfo`, and every view of its
-/// data, stays valid as long as the checkpoint (or the one it was moved to) lives and no longer. Const
-/// functions may be called from several threads. See `MappedFile` for files that change meanwhile.
+/// The tensors of an open checkpoint; movable, not copyable. Every `TensorInfo`, and every view of
+/// its data, stays valid as long as the checkpoint (or the one it was moved to) lives and no
+/// longer. Const functions may be called from several threads. See `MappedFile` for files that
+/// change meanwhile.
 class Checkpoint {
   public:
     /// `path` is one of
@@ -33,10 +34,10 @@ class Checkpoint {
     ///   - an index file, named *.json, with the shards in its directory;
     ///   - a directory with model.safetensors or, failing that, model.safetensors.index.json.
     /// All shards that the index names are mapped at once. Symbolic links are followed; the index
-    /// itself can only name files in its own directory. A shard may hold tensors that the index does
-    /// not list; they are there like the others. Throws `Error` for a path that is none of these, for
-    /// any file that does not parse, for a tensor that the index promises and its shard lacks, and for
-    /// a tensor in two shards.
+    /// itself can only name files in its own directory. A shard may hold tensors that the index
+    /// does not list; they are there like the others. Throws `Error` for a path that is none of
+    /// these, for any file that does not parse, for a tensor that the index promises and its shard
+    /// lacks, and for a tensor in two shards.
     [[nodiscard]] static Checkpoint open(const std::filesystem::path& path);
 
     Checkpoint(Checkpoint&&) noexcept = default;
@@ -58,8 +59,8 @@ class Checkpoint {
         return place == nullptr ? nullptr : place->tensor;
     }
 
-    /// The tensor of that name. Throws `Error` with the files looked in and the names most like it if
-    /// there is none.
+    /// The tensor of that name. Throws `Error` with the files looked in and the names most like it
+    /// if there is none.
     [[nodiscard]] const TensorInfo& tensor(std::string_view name) const {
         const TensorInfo* const found = find(name);
         if (found == nullptr) {
@@ -149,8 +150,8 @@ inline void Checkpoint::open_shards(const std::filesystem::path& index) {
         const SafetensorsFile& shard = files_[numbers.at(file)];
         if (shard.find(tensor) == nullptr) {
             detail::fail("Checkpoint::open", shard.path(),
-                         detail::concat("tensor ", detail::in_quotes(tensor), " as ", index.string(),
-                                        " says"),
+                         detail::concat("tensor ", detail::in_quotes(tensor), " as ",
+                                        index.string(), " says"),
                          detail::missing_name(tensor, shard.names()));
         }
     }
@@ -161,18 +162,17 @@ inline void Checkpoint::collect() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
         for (const TensorInfo& tensor : files_[i].tensors()) places_.push_back({&tensor, i});
     }
-    std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
-        return a.tensor->name < b.tensor->name;
-    });
-    const auto twice =
-        std::adjacent_find(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
-            return a.tensor->name == b.tensor->name;
-        });
+    std::sort(places_.begin(), places_.end(),
+              [](const Place& a, const Place& b) { return a.tensor->name < b.tensor->name; });
+    const auto twice = std::adjacent_find(
+        places_.begin(), places_.end(),
+        [](const Place& a, const Place& b) { return a.tensor->name == b.tensor->name; });
     if (twice != places_.end()) {
         const Place& second = *(twice + 1);
-        detail::fail("Checkpoint::open", "tensor " + detail::in_quotes(twice->tensor->name),
-                     "one file that holds it",
-                     detail::concat(files_[twice->file].path(), " and ", files_[second.file].path()));
+        detail::fail(
+            "Checkpoint::open", "tensor " + detail::in_quotes(twice->tensor->name),
+            "one file that holds it",
+            detail::concat(files_[twice->file].path(), " and ", files_[second.file].path()));
     }
 }
 

@@ -8,21 +8,20 @@
 #error "deltanet: MappedFile needs POSIX mmap; on other systems hand bytes to parse_safetensors"
 #endif
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <deltanet/error.hpp>
 
 #include <cerrno>
 #include <cstddef>
+#include <fcntl.h>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
-
-#include <deltanet/error.hpp>
 
 namespace deltanet {
 
@@ -38,8 +37,9 @@ class MappedFile {
     /// No file, no bytes.
     MappedFile() noexcept = default;
 
-    /// Maps `path`, symbolic links followed. An empty file is fine. Throws `Error` with the path and
-    /// the system's reason if it cannot be opened or mapped, and for anything but a regular file.
+    /// Maps `path`, symbolic links followed. An empty file is fine. Throws `Error` with the path
+    /// and the system's reason if it cannot be opened or mapped, and for anything but a regular
+    /// file.
     [[nodiscard]] static MappedFile open(const std::filesystem::path& path);
 
     MappedFile(MappedFile&& other) noexcept
@@ -105,7 +105,8 @@ inline MappedFile MappedFile::open(const std::filesystem::path& path) {
     const detail::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (file.number() < 0) detail::fail_system(where, name, "a readable file");
     struct stat status {};
-    if (::fstat(file.number(), &status) != 0) detail::fail_system(where, name, "a file with a size");
+    if (::fstat(file.number(), &status) != 0)
+        detail::fail_system(where, name, "a file with a size");
     if (!S_ISREG(status.st_mode)) {
         detail::fail(where, name, "a regular file",
                      S_ISDIR(status.st_mode) ? "a directory" : "a device, pipe or socket");

@@ -5,6 +5,14 @@
 /// hold, they parse or throw `Error`, and no byte outside of them is read.
 #pragma once
 
+#include <deltanet/error.hpp>
+#include <deltanet/io/detail/json_reader.hpp>
+#include <deltanet/io/detail/names.hpp>
+#include <deltanet/io/detail/safetensors_header.hpp>
+#include <deltanet/io/detail/safetensors_layout.hpp>
+#include <deltanet/io/mapped_file.hpp>
+#include <deltanet/io/tensor_info.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -18,27 +26,20 @@
 #include <utility>
 #include <vector>
 
-#include <deltanet/error.hpp>
-#include <deltanet/io/detail/json_reader.hpp>
-#include <deltanet/io/detail/names.hpp>
-#include <deltanet/io/detail/safetensors_header.hpp>
-#include <deltanet/io/mapped_file.hpp>
-#include <deltanet/io/tensor_info.hpp>
-
 namespace deltanet {
 
 /// What a file says it holds.
 struct SafetensorsContents {
-    std::vector<TensorInfo> tensors;  ///< by name, ascending
+    std::vector<TensorInfo> tensors;                           ///< by name, ascending
     std::map<std::string, std::string, std::less<>> metadata;  ///< the header's `__metadata__`
 };
 
-/// Reads the header in `bytes`, a whole file that messages call `name`. The tensors point into `bytes`
-/// and are good as long as those are. Throws `Error` naming file, tensor, what was expected and what
-/// was found for anything but a well-formed file: wrong JSON, keys that appear twice or are unknown,
-/// unknown dtypes, more than 64 dimensions, sizes that do not match, and data that overlap, leave
-/// holes, end early or late. Memory and time are linear in the header (at most 100 MiB), but for a
-/// sort of the tensors. Thread-safe.
+/// Reads the header in `bytes`, a whole file that messages call `name`. The tensors point into
+/// `bytes` and are good as long as those are. Throws `Error` naming file, tensor, what was expected
+/// and what was found for anything but a well-formed file: wrong JSON, keys that appear twice or
+/// are unknown, unknown dtypes, more than 64 dimensions, sizes that do not match, and data that
+/// overlap, leave holes, end early or late. Memory and time are linear in the header (at most 100
+/// MiB), but for a sort of the tensors. Thread-safe.
 [[nodiscard]] inline SafetensorsContents parse_safetensors(std::span<const std::byte> bytes,
                                                            std::string_view name) {
     constexpr std::size_t prefix = sizeof(std::uint64_t);

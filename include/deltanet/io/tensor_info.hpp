@@ -3,6 +3,11 @@
 /// What a checkpoint says of one tensor, where its bytes are, and their way to float.
 #pragma once
 
+#include <deltanet/config.hpp>
+#include <deltanet/dtype.hpp>
+#include <deltanet/error.hpp>
+#include <deltanet/io/detail/names.hpp>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -10,11 +15,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <deltanet/config.hpp>
-#include <deltanet/dtype.hpp>
-#include <deltanet/error.hpp>
-#include <deltanet/io/detail/names.hpp>
 
 namespace deltanet {
 
@@ -46,8 +46,9 @@ struct TensorInfo {
     return std::nullopt;
 }
 
-/// Whether the data can be viewed in place: their dtype is F32, BF16 or F16 and they lie at a multiple
-/// of its size. Writers pad headers so that it is so, but nothing in the format enforces it.
+/// Whether the data can be viewed in place: their dtype is F32, BF16 or F16 and they lie at a
+/// multiple of its size. Writers pad headers so that it is so, but nothing in the format enforces
+/// it.
 [[nodiscard]] inline bool is_aligned(const TensorInfo& tensor) noexcept {
     const std::optional<DType> dtype = dtype_of(tensor);
     if (!dtype.has_value()) return false;
@@ -83,9 +84,9 @@ template <class Stored>
 
 }  // namespace detail
 
-/// The elements as floats, row-major; data of any alignment. F32, BF16 and F16 convert exactly, F64 is
-/// rounded (infinity beyond the range of float). Throws `Error` for other dtypes and for a `TensorInfo`
-/// whose byte_size does not fit its shape. Thread-safe.
+/// The elements as floats, row-major; data of any alignment. F32, BF16 and F16 convert exactly, F64
+/// is rounded (infinity beyond the range of float). Throws `Error` for other dtypes and for a
+/// `TensorInfo` whose byte_size does not fit its shape. Thread-safe.
 [[nodiscard]] inline std::vector<float> read_float(const TensorInfo& tensor) {
     if (tensor.dtype == "F32") return detail::read_stored<float>(tensor);
     if (tensor.dtype == "BF16") return detail::read_stored<bf16>(tensor);

@@ -4,6 +4,10 @@
 // IWYU pragma: private, include <deltanet/io/checkpoint.hpp>
 #pragma once
 
+#include <deltanet/error.hpp>
+#include <deltanet/io/detail/json_reader.hpp>
+#include <deltanet/io/detail/names.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -13,17 +17,13 @@
 #include <string_view>
 #include <utility>
 
-#include <deltanet/error.hpp>
-#include <deltanet/io/detail/json_reader.hpp>
-#include <deltanet/io/detail/names.hpp>
-
 namespace deltanet::detail {
 
 /// Tensor name to file name.
 using WeightMap = std::map<std::string, std::string, std::less<>>;
 
-/// Takes the events of an index: an object whose `weight_map` maps names to files. Everything beside
-/// it (such as `metadata` with total_size) is passed over.
+/// Takes the events of an index: an object whose `weight_map` maps names to files. Everything
+/// beside it (such as `metadata` with total_size) is passed over.
 class CheckpointIndexReader : public JsonReader<CheckpointIndexReader> {
     using Base = JsonReader<CheckpointIndexReader>;
 
@@ -129,10 +129,12 @@ class CheckpointIndexReader : public JsonReader<CheckpointIndexReader> {
 
     /// A plain name stays inside the index's directory.
     void check_file_name(std::string_view name) const {
-        const bool plain = !name.empty() && name != "." && name != ".." &&
-                           name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+        const bool plain =
+            !name.empty() && name != "." && name != ".." &&
+            name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
         if (!plain) {
-            fail(function, entry_text(*name_), "the name of a file beside the index", in_quotes(name));
+            fail(function, entry_text(*name_), "the name of a file beside the index",
+                 in_quotes(name));
         }
     }
 
@@ -144,8 +146,8 @@ class CheckpointIndexReader : public JsonReader<CheckpointIndexReader> {
     std::string* file_name_ = nullptr;
 };
 
-/// Reads an index that messages call `name`. Throws `Error` unless it is JSON with a `weight_map` of
-/// at least one tensor, all of them in files with plain names, at most 100 MiB long.
+/// Reads an index that messages call `name`. Throws `Error` unless it is JSON with a `weight_map`
+/// of at least one tensor, all of them in files with plain names, at most 100 MiB long.
 [[nodiscard]] inline WeightMap parse_checkpoint_index(std::span<const std::byte> bytes,
                                                       std::string_view name) {
     constexpr std::size_t longest = std::size_t{100} << 20U;

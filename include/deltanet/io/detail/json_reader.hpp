@@ -6,15 +6,15 @@
 // IWYU pragma: private, include <deltanet/io/checkpoint.hpp>
 #pragma once
 
+#include <deltanet/error.hpp>
+#include <deltanet/io/detail/names.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
-
-#include <deltanet/error.hpp>
-#include <deltanet/io/detail/names.hpp>
 
 namespace deltanet::detail {
 
@@ -53,15 +53,15 @@ class JsonReader {
     bool refuse(const std::string& found) { return self().refuse(found); }
 };
 
-/// Feeds `text` to a reader that provides `refuse` (an event does not fit) and `refuse_json` (the text
-/// is not JSON in UTF-8), both of which throw. Exactly one value, nothing but white space behind it.
+/// Feeds `text` to a reader that provides `refuse` (an event does not fit) and `refuse_json` (the
+/// text is not JSON in UTF-8), both of which throw. Exactly one value, nothing but white space
+/// behind it.
 template <class Reader>
 void read_json(std::string_view text, Reader& reader) {
     // nlohmann takes a zero byte for the end of the text and would not look at what follows it.
     const std::size_t zero = text.find('\0');
     if (zero != std::string_view::npos) reader.refuse_json(concat("a zero byte at byte ", zero));
-    static_cast<void>(
-        nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &reader));
+    static_cast<void>(nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &reader));
 }
 
 }  // namespace deltanet::detail

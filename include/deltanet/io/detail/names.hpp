@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Names out of files in error messages: made safe to print, and the nearest ones to a name that was
-/// not found, by edit distance.
+/// Names out of files in error messages: made safe to print, and the nearest ones to a name that
+/// was not found, by edit distance.
 // IWYU pragma: private, include <deltanet/io/checkpoint.hpp>
 #pragma once
 
@@ -14,8 +14,8 @@
 
 namespace deltanet::detail {
 
-/// `text` in printable ASCII, other bytes as \xNN, cut after `limit` bytes: what a hostile file says
-/// must not move the cursor of a terminal or fill a log.
+/// `text` in printable ASCII, other bytes as \xNN, cut after `limit` bytes: what a hostile file
+/// says must not move the cursor of a terminal or fill a log.
 [[nodiscard]] inline std::string printable(std::string_view text, std::size_t limit = 160) {
     static constexpr char hex[] = "0123456789abcdef";
     std::string safe;
