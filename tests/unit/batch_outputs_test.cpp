@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Selecting rows of y, with and without interleaved sequences, and reuse of a batch.
-#include <string>
-#include <vector>
-
-#include <deltanet/batch.hpp>
-
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
+#include <deltanet/batch.hpp>
+
+#include <string>
+#include <vector>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -92,7 +91,8 @@ TEST_CASE("rows that the batch does not have are refused and the selection stays
 
 TEST_CASE("nothing is added behind a selection or to interleaved tokens", "[batch]") {
     const std::string text =
-        "Batch::add: batch: expected a batch built by add alone, outputs selected last, found one built from tokens "
+        "Batch::add: batch: expected a batch built by add alone, outputs selected last, found one "
+        "built from tokens "
         "or with selected outputs";
     Batch selected = contiguous();
     selected.select_outputs({});
@@ -128,7 +128,8 @@ TEST_CASE("a cleared batch keeps its memory", "[batch]") {
     const void* const selected = batch.output_rows()->data();
     batch.clear();
     // were the memory given back, these would take it
-    const std::vector<SequenceSpan> decoys[] = {std::vector<SequenceSpan>(1), std::vector<SequenceSpan>(2)};
+    const std::vector<SequenceSpan> decoys[] = {std::vector<SequenceSpan>(1),
+                                                std::vector<SequenceSpan>(2)};
     const Rows rows_decoy = rows;
     CHECK(decoys[0].size() + decoys[1].size() + rows_decoy.size() == 8);
     batch.add({.slot = 6, .n_tokens = 3}).add({.slot = 1, .n_tokens = 2});

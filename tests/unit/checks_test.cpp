@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The checks at the edge of the ops: what they accept, what they refuse and with which words. Whether a view
-/// can be written is compared with counting the addresses that its indices reach.
-#include <algorithm>
-#include <set>
-#include <vector>
-
-#include <deltanet/detail/check.hpp>
-#include <deltanet/sequence.hpp>
-
+/// The checks at the edge of the ops: what they accept, what they refuse and with which words.
+/// Whether a view can be written is compared with counting the addresses that its indices reach.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/random.hpp"
+#include <deltanet/detail/check.hpp>
+#include <deltanet/sequence.hpp>
+
+#include <algorithm>
+#include <set>
+#include <vector>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -53,7 +52,8 @@ TEST_CASE("shape_text", "[checks]") {
 
 TEST_CASE("check_at_least", "[checks]") {
     CHECK(message_of([] { detail::check_at_least("f", "x", 3, 3); }) == kNothing);
-    CHECK(message_of([] { detail::check_at_least("f", "x", 2, 3); }) == "f: x: expected at least 3, found 2");
+    CHECK(message_of([] { detail::check_at_least("f", "x", 2, 3); }) ==
+          "f: x: expected at least 3, found 2");
 }
 
 TEST_CASE("check_shape wants the very shape and data unless empty", "[checks]") {
@@ -62,18 +62,23 @@ TEST_CASE("check_shape wants the very shape and data unless empty", "[checks]") 
     };
     CHECK(check({memory(), {2, 3}}, {2, 3}) == kNothing);
     CHECK(check({memory(), {2, 3}}, {3, 2}) == "f: x: expected shape [3, 2], found shape [2, 3]");
-    CHECK(check({nullptr, {2, 3}}, {2, 3}) == "f: x: expected data for shape [2, 3], found a null pointer");
+    CHECK(check({nullptr, {2, 3}}, {2, 3}) ==
+          "f: x: expected data for shape [2, 3], found a null pointer");
     CHECK(check({nullptr, {0, 3}}, {0, 3}) == kNothing);
-    CHECK(check({memory(), {2, 3}, {100, -7}}, {2, 3}) == kNothing);  // strides are not its business
+    CHECK(check({memory(), {2, 3}, {100, -7}}, {2, 3}) ==
+          kNothing);  // strides are not its business
 }
 
-TEST_CASE("check_contiguous_rows looks at the innermost stride of rows of several elements", "[checks]") {
+TEST_CASE("check_contiguous_rows looks at the innermost stride of rows of several elements",
+          "[checks]") {
     const auto check = [](View<float, 2> view) {
         return message_of([&] { detail::check_contiguous_rows("f", "x", view); });
     };
     CHECK(check({memory(), {2, 3}, {0, 1}}) == kNothing);
-    CHECK(check({memory(), {2, 3}, {1, 2}}) == "f: x: expected innermost stride 1, found strides [1, 2]");
-    CHECK(check({memory(), {2, 3}, {3, 0}}) == "f: x: expected innermost stride 1, found strides [3, 0]");
+    CHECK(check({memory(), {2, 3}, {1, 2}}) ==
+          "f: x: expected innermost stride 1, found strides [1, 2]");
+    CHECK(check({memory(), {2, 3}, {3, 0}}) ==
+          "f: x: expected innermost stride 1, found strides [3, 0]");
     CHECK(check({memory(), {2, 1}, {3, 77}}) == kNothing);
     CHECK(check({memory(), {2, 0}, {3, 77}}) == kNothing);
 }
@@ -81,7 +86,8 @@ TEST_CASE("check_contiguous_rows looks at the innermost stride of rows of severa
 TEST_CASE("check_writable names shape and strides", "[checks]") {
     const View<float, 3> view(memory(), {2, 3, 4}, {11, 4, 1});
     CHECK(message_of([&] { detail::check_writable("f", "x", view); }) ==
-          "f: x: expected strides under which no two indices share an element, found shape [2, 3, 4] with strides "
+          "f: x: expected strides under which no two indices share an element, found shape [2, 3, "
+          "4] with strides "
           "[11, 4, 1]");
 }
 
@@ -91,7 +97,8 @@ TEST_CASE("check_writable accepts padded and permuted memory", "[checks]") {
         Shape<4> shape{}, strides{};
         std::vector<std::size_t> order{0, 1, 2, 3};
         for (std::size_t i = 3; i > 0; --i) {
-            std::swap(order[i], order[static_cast<std::size_t>(random.integer(0, static_cast<index_t>(i)))]);
+            std::swap(order[i],
+                      order[static_cast<std::size_t>(random.integer(0, static_cast<index_t>(i)))]);
         }
         index_t step = 1;
         for (const std::size_t d : order) {
@@ -103,9 +110,10 @@ TEST_CASE("check_writable accepts padded and permuted memory", "[checks]") {
         CAPTURE(round, detail::shape_text(shape), detail::shape_text(strides));
         CHECK(writable(View<float, 4>(memory(), shape, strides)));
     }
-    CHECK(writable(View<float, 2>(memory(), {1, 4}, {0, 1})));   // the stride of a single index is not used
+    CHECK(writable(
+        View<float, 2>(memory(), {1, 4}, {0, 1})));  // the stride of a single index is not used
     CHECK(writable(View<float, 2>(memory(), {1, 4}, {-9, 1})));
-    CHECK(writable(View<float, 2>(memory(), {0, 4}, {0, 0})));   // nothing to write
+    CHECK(writable(View<float, 2>(memory(), {0, 4}, {0, 0})));  // nothing to write
     CHECK_FALSE(writable(View<float, 2>(memory(), {2, 4}, {-9, 1})));
 }
 
@@ -136,7 +144,8 @@ TEST_CASE("check_disjoint: neighbours are apart and one shared float is not", "[
     const auto check = [](View<float, 2> a, View<const float, 1> b) {
         return message_of([&] { detail::check_disjoint("f", "a", a, "b", b); });
     };
-    const std::string overlap = "f: a: expected memory apart from that of b, found memory that overlaps it";
+    const std::string overlap =
+        "f: a: expected memory apart from that of b, found memory that overlaps it";
     const View<float, 2> a(memory() + 100, {3, 4}, {10, 1});  // floats 100 to 123
     CHECK(check(a, {memory() + 80, {20}}) == kNothing);
     CHECK(check(a, {memory() + 80, {21}}) == overlap);
@@ -144,8 +153,10 @@ TEST_CASE("check_disjoint: neighbours are apart and one shared float is not", "[
     CHECK(check(a, {memory() + 123, {5}}) == overlap);
     CHECK(check(a, {memory() + 110, {2}}) == overlap);   // inside
     CHECK(check(a, {memory() + 50, {200}}) == overlap);  // around
-    CHECK(check(a, {memory() + 104, {3}}) == overlap);   // in a gap: ranges are compared, not elements
-    CHECK(check(a, {memory() + 100, {0}}) == kNothing);  // nothing, where a begins and where it ends
+    CHECK(check(a, {memory() + 104, {3}}) ==
+          overlap);  // in a gap: ranges are compared, not elements
+    CHECK(check(a, {memory() + 100, {0}}) ==
+          kNothing);  // nothing, where a begins and where it ends
     CHECK(check(a, {memory() + 124, {0}}) == kNothing);
 }
 
@@ -170,6 +181,8 @@ TEST_CASE("check_sequences accepts spans in any order and with gaps and of no to
                                           {1, 0, 1, Start::fresh},  // no token, inside another's
                                           {8, 0, 2, Start::fresh}};
     CHECK(message_of([&] { detail::check_sequences("f", spans, 8, 4); }) == kNothing);
+    const std::vector<SequenceSpan> backwards(spans.rbegin(), spans.rend());
+    CHECK(message_of([&] { detail::check_sequences("f", backwards, 8, 4); }) == kNothing);
     CHECK(message_of([&] { detail::check_sequences("f", {}, 0, 0); }) == kNothing);
 }
 
@@ -183,8 +196,10 @@ TEST_CASE("check_sequences refuses with the number of the span", "[checks]") {
     CHECK(check({{-1, 2, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found [-1, 1)");
     CHECK(check({{3, -1, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found [3, 2)");
     CHECK(check({{0, 2, 1}, {2, 2, 2}, {4, 2, 1}}) ==
-          "f: sequences[2].slot: expected a slot used once in a batch, found slot 1, also of sequences[0]");
+          "f: sequences[2].slot: expected a slot used once in a batch, found slot 1, also of "
+          "sequences[0]");
     CHECK(check({{4, 2, 0}, {0, 5, 1}}) ==
-          "f: sequences[1]: expected tokens that no other sequence has, found tokens [0, 5), which overlap those of "
+          "f: sequences[1]: expected tokens that no other sequence has, found tokens [0, 5), which "
+          "overlap those of "
           "sequences[0]");
 }

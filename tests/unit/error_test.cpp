@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The one exception type and the one message format.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include <deltanet/error.hpp>
+
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
-
-#include <deltanet/error.hpp>
-
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -25,7 +24,8 @@ TEST_CASE("Error is a std::invalid_argument that carries its message", "[error]"
     }
     CHECK(caught);
     static_assert(std::is_base_of_v<std::invalid_argument, Error>);
-    static_assert(std::is_nothrow_copy_constructible_v<Error>, "exceptions are copied while unwinding");
+    static_assert(std::is_nothrow_copy_constructible_v<Error>,
+                  "exceptions are copied while unwinding");
 }
 
 TEST_CASE("fail names function and argument and what was expected and found", "[error]") {

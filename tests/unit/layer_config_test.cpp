@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Derived sizes of a layer's configuration, and every way in which a configuration is refused.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include <deltanet/layer_config.hpp>
+
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <string>
 #include <vector>
-
-#include <deltanet/layer_config.hpp>
-
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -110,7 +109,8 @@ TEST_CASE("sizes that validate refuses", "[layer_config]") {
                  {&LayerConfig::d_k, "d_k"},
                  {&LayerConfig::d_v, "d_v"}};
     for (const auto& size : sizes) {
-        CHECK(refusal([&](LayerConfig& c) { c.*size.field = 0; }) == where + size.name + ": expected at least 1, found 0");
+        CHECK(refusal([&](LayerConfig& c) { c.*size.field = 0; }) ==
+              where + size.name + ": expected at least 1, found 0");
         CHECK(refusal([&](LayerConfig& c) { c.*size.field = -4; }) ==
               where + size.name + ": expected at least 1, found -4");
     }
@@ -118,8 +118,10 @@ TEST_CASE("sizes that validate refuses", "[layer_config]") {
           where + "n_heads_v: expected a multiple of n_heads_k = 2, found 5");
     CHECK(refusal([](LayerConfig& c) { c.n_heads_v = 1; }) ==
           where + "n_heads_v: expected a multiple of n_heads_k = 2, found 1");
-    CHECK(refusal([](LayerConfig& c) { c.conv_width = 1; }) == where + "conv_width: expected 2 to 8, found 1");
-    CHECK(refusal([](LayerConfig& c) { c.conv_width = 9; }) == where + "conv_width: expected 2 to 8, found 9");
+    CHECK(refusal([](LayerConfig& c) { c.conv_width = 1; }) ==
+          where + "conv_width: expected 2 to 8, found 1");
+    CHECK(refusal([](LayerConfig& c) { c.conv_width = 9; }) ==
+          where + "conv_width: expected 2 to 8, found 9");
 }
 
 TEST_CASE("numbers that validate refuses", "[layer_config]") {
@@ -136,7 +138,8 @@ TEST_CASE("numbers that validate refuses", "[layer_config]") {
     } wrong[] = {{-1.0, "-1.000000"}, {kInfinity, "inf"}, {-kInfinity, "-inf"}};
     for (const PreNorm norm : {PreNorm::plain, PreNorm::one_plus}) {
         for (const auto& epsilon : epsilons) {
-            const std::string prefix = where + epsilon.name + ": expected a finite number >= 0, found ";
+            const std::string prefix =
+                where + epsilon.name + ": expected a finite number >= 0, found ";
             const auto with = [&](double value) {
                 return refusal([&](LayerConfig& c) {
                     c.pre_norm = norm;
@@ -144,7 +147,8 @@ TEST_CASE("numbers that validate refuses", "[layer_config]") {
                 });
             };
             for (const auto& w : wrong) CHECK(with(w.value) == prefix + w.text);
-            CHECK(with(kNaN).substr(0, prefix.size()) == prefix);  // "nan" or "-nan", as the C library likes
+            CHECK(with(kNaN).substr(0, prefix.size()) ==
+                  prefix);  // "nan" or "-nan", as the C library likes
         }
     }
     CHECK(refusal([](LayerConfig& c) { c.scale = kInfinity; }) ==

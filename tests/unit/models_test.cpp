@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The presets against numbers from the publishers' configuration files, written out here once more, and what
-/// a sequence's state costs with each.
-#include <string>
-
+/// The presets against numbers from the publishers' configuration files, written out here once
+/// more, and what a sequence's state costs with each.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
 #include <deltanet/models.hpp>
 #include <deltanet/state_slots.hpp>
 
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
+#include <string>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -30,20 +29,25 @@ struct Published {
 };
 
 const Published kModels[] = {
-    {"qwen3_next_80b_a3b", qwen3_next_80b_a3b(), 2048, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB, 96 * kKiB},
+    {"qwen3_next_80b_a3b", qwen3_next_80b_a3b(), 2048, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB,
+     96 * kKiB},
     {"qwen3_5_0_8b", qwen3_5_0_8b(), 1024, 16, 16, 128, 128, 2048, 2048, 6144, 1 * kMiB, 72 * kKiB},
     {"qwen3_5_2b", qwen3_5_2b(), 2048, 16, 16, 128, 128, 2048, 2048, 6144, 1 * kMiB, 72 * kKiB},
     {"qwen3_5_4b", qwen3_5_4b(), 2560, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB, 96 * kKiB},
     {"qwen3_5_9b", qwen3_5_9b(), 4096, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB, 96 * kKiB},
     {"qwen3_5_27b", qwen3_5_27b(), 5120, 16, 48, 128, 128, 2048, 6144, 10240, 3 * kMiB, 120 * kKiB},
-    {"qwen3_5_35b_a3b", qwen3_5_35b_a3b(), 2048, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB, 96 * kKiB},
-    {"qwen3_5_122b_a10b", qwen3_5_122b_a10b(), 3072, 16, 64, 128, 128, 2048, 8192, 12288, 4 * kMiB, 144 * kKiB},
-    {"qwen3_5_397b_a17b", qwen3_5_397b_a17b(), 4096, 16, 64, 128, 128, 2048, 8192, 12288, 4 * kMiB, 144 * kKiB},
-    {"qwen3_8_flash_next", qwen3_8_flash_next(), 2560, 16, 48, 128, 128, 2048, 6144, 10240, 3 * kMiB, 120 * kKiB,
-     1e-6, OutputGate::sigmoid},
-    {"olmo_hybrid_7b", olmo_hybrid_7b(), 3840, 30, 30, 96, 192, 2880, 5760, 11520, 2'211'840, 135 * kKiB, 1e-5,
-     OutputGate::silu, true},
-    {"fla_gated_deltanet", fla_gated_deltanet(), 2048, 6, 6, 256, 512, 1536, 3072, 6144, 3 * kMiB, 72 * kKiB, 1e-5},
+    {"qwen3_5_35b_a3b", qwen3_5_35b_a3b(), 2048, 16, 32, 128, 128, 2048, 4096, 8192, 2 * kMiB,
+     96 * kKiB},
+    {"qwen3_5_122b_a10b", qwen3_5_122b_a10b(), 3072, 16, 64, 128, 128, 2048, 8192, 12288, 4 * kMiB,
+     144 * kKiB},
+    {"qwen3_5_397b_a17b", qwen3_5_397b_a17b(), 4096, 16, 64, 128, 128, 2048, 8192, 12288, 4 * kMiB,
+     144 * kKiB},
+    {"qwen3_8_flash_next", qwen3_8_flash_next(), 2560, 16, 48, 128, 128, 2048, 6144, 10240,
+     3 * kMiB, 120 * kKiB, 1e-6, OutputGate::sigmoid},
+    {"olmo_hybrid_7b", olmo_hybrid_7b(), 3840, 30, 30, 96, 192, 2880, 5760, 11520, 2'211'840,
+     135 * kKiB, 1e-5, OutputGate::silu, true},
+    {"fla_gated_deltanet", fla_gated_deltanet(), 2048, 6, 6, 256, 512, 1536, 3072, 6144, 3 * kMiB,
+     72 * kKiB, 1e-5},
 };
 
 }  // namespace

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Every mistake that delta_rule refuses, with the whole message, from both backends, and nothing written.
+/// Every mistake that delta_rule refuses, with the whole message, from both backends, and nothing
+/// written.
+#include "unit/op_problems.hpp"
+
 #include <functional>
 #include <vector>
-
-#include "unit/op_problems.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -58,7 +59,8 @@ void check(const std::vector<Mistake<Args>>& mistakes) {
             Args args = problem.args();
             args.mode = mode;
             mistake.spoil(args);
-            check_refused(problem.arena, mistake.message, [&](auto& backend) { call(backend, args); });
+            check_refused(problem.arena, mistake.message,
+                          [&](auto& backend) { call(backend, args); });
         }
     }
 }
@@ -86,7 +88,9 @@ TEST_CASE("delta_rule: the problem that the mistakes are made in is fine", "[err
 
 TEST_CASE("delta_rule: bad keys and queries", "[errors][delta_rule]") {
     check({
-        {[](Args& a) { a.k = restrided(a.k, {6, 1, 2}); },
+        {[](Args& a) {
+             a.k = restrided(a.k, {6, 1, 2});
+         },
          "delta_rule: k: expected innermost stride 1, found strides [6, 1, 2]"},
         {[](Args& a) { a.k = without_data(a.k); },
          "delta_rule: k: expected data for shape [5, 2, 3], found a null pointer"},
@@ -94,7 +98,9 @@ TEST_CASE("delta_rule: bad keys and queries", "[errors][delta_rule]") {
          "delta_rule: q: expected shape [5, 2, 3], found shape [4, 2, 3]"},
         {[](Args& a) { a.q = a.q.slice(2, 0, 2); },
          "delta_rule: q: expected shape [5, 2, 3], found shape [5, 2, 2]"},
-        {[](Args& a) { a.q = restrided(a.q, {6, 1, 2}); },
+        {[](Args& a) {
+             a.q = restrided(a.q, {6, 1, 2});
+         },
          "delta_rule: q: expected innermost stride 1, found strides [6, 1, 2]"},
         {[](Args& a) { a.q = without_data(a.q); },
          "delta_rule: q: expected data for shape [5, 2, 3], found a null pointer"},
@@ -109,7 +115,9 @@ TEST_CASE("delta_rule: bad values", "[errors][delta_rule]") {
          "delta_rule: v: expected shape [5, 4, 4], found shape [4, 4, 4]"},
         {[](Args& a) { a.v = without_data(a.v); },
          "delta_rule: v: expected data for shape [5, 4, 4], found a null pointer"},
-        {[](Args& a) { a.v = restrided(a.v, {16, 1, 4}); },
+        {[](Args& a) {
+             a.v = restrided(a.v, {16, 1, 4});
+         },
          "delta_rule: v: expected innermost stride 1, found strides [16, 1, 4]"},
         {[](Args& a) { a.v = a.v.slice(1, 0, 3); },
          "delta_rule: v: expected a multiple of H_k = 2 heads (from k), found 3 heads"},
@@ -138,23 +146,35 @@ TEST_CASE("delta_rule: bad gates", "[errors][delta_rule]") {
 
 TEST_CASE("delta_rule: bad state and output", "[errors][delta_rule]") {
     check({
-        {[](Args& a) { a.state = View<float, 4>(a.state.data(), {3, 4, 4, 3}); },  // d_k and d_v exchanged
+        {[](Args& a) {
+             a.state = View<float, 4>(a.state.data(), {3, 4, 4, 3});
+         },  // d_k and d_v exchanged
          "delta_rule: state: expected shape [3, 4, 3, 4], found shape [3, 4, 4, 3]"},
         {[](Args& a) { a.state = without_data(a.state); },
          "delta_rule: state: expected data for shape [3, 4, 3, 4], found a null pointer"},
-        {[](Args& a) { a.state = restrided(a.state, {48, 12, 1, 3}); },
+        {[](Args& a) {
+             a.state = restrided(a.state, {48, 12, 1, 3});
+         },
          "delta_rule: state: expected innermost stride 1, found strides [48, 12, 1, 3]"},
-        {[](Args& a) { a.state = restrided(a.state, {47, 12, 4, 1}); },
-         "delta_rule: state: expected strides under which no two indices share an element, found shape [3, 4, 3, 4] "
+        {[](Args& a) {
+             a.state = restrided(a.state, {47, 12, 4, 1});
+         },
+         "delta_rule: state: expected strides under which no two indices share an element, found "
+         "shape [3, 4, 3, 4] "
          "with strides [47, 12, 4, 1]"},
         {[](Args& a) { a.output = a.output.slice(1, 0, 2); },
          "delta_rule: output: expected shape [5, 4, 4], found shape [5, 2, 4]"},
         {[](Args& a) { a.output = without_data(a.output); },
          "delta_rule: output: expected data for shape [5, 4, 4], found a null pointer"},
-        {[](Args& a) { a.output = restrided(a.output, {16, 1, 4}); },
+        {[](Args& a) {
+             a.output = restrided(a.output, {16, 1, 4});
+         },
          "delta_rule: output: expected innermost stride 1, found strides [16, 1, 4]"},
-        {[](Args& a) { a.output = restrided(a.output, {0, 4, 1}); },
-         "delta_rule: output: expected strides under which no two indices share an element, found shape [5, 4, 4] with "
+        {[](Args& a) {
+             a.output = restrided(a.output, {0, 4, 1});
+         },
+         "delta_rule: output: expected strides under which no two indices share an element, found "
+         "shape [5, 4, 4] with "
          "strides [0, 4, 1]"},
     });
 }
@@ -169,29 +189,42 @@ TEST_CASE("delta_rule: overlapping memory", "[errors][delta_rule]") {
     const std::string found = ", found memory that overlaps it";
     refused([&](Args& a) { a.output = problem.v; },
             "delta_rule: output: expected memory apart from that of v" + found);
-    refused([&](Args& a) { a.output = {problem.q.data() - 79, {5, 4, 4}}; },
-            "delta_rule: output: expected memory apart from that of q" + found);
-    refused([&](Args& a) { a.output = {problem.k.data() + 29, {5, 4, 4}}; a.v = {problem.state.data(), {5, 4, 4}}; },
-            "delta_rule: output: expected memory apart from that of k" + found);
-    refused([&](Args& a) { a.output = {problem.state.data() + 143, {5, 4, 4}}; },
-            "delta_rule: state: expected memory apart from that of output" + found);
+    refused(
+        [&](Args& a) {
+            a.output = {problem.q.data() - 79, {5, 4, 4}};
+        },
+        "delta_rule: output: expected memory apart from that of q" + found);
+    refused(
+        [&](Args& a) {
+            a.output = {problem.k.data() + 29, {5, 4, 4}};
+            a.v = {problem.state.data(), {5, 4, 4}};
+        },
+        "delta_rule: output: expected memory apart from that of k" + found);
+    refused(
+        [&](Args& a) {
+            a.output = {problem.state.data() + 143, {5, 4, 4}};
+        },
+        "delta_rule: state: expected memory apart from that of output" + found);
 }
 
 TEST_CASE("delta_rule: bad sequences", "[errors][delta_rule]") {
     Problem problem;
     const auto refused = [&](std::vector<SequenceSpan> spans, const std::string& message) {
         problem.sequences = std::move(spans);
-        check_refused(problem.arena, message, [&](auto& backend) { call(backend, problem.args()); });
+        check_refused(problem.arena, message,
+                      [&](auto& backend) { call(backend, problem.args()); });
     };
     refused({{0, 1, 0}, {1, 1, 3}}, "delta_rule: sequences[1].slot: expected 0 to 2, found 3");
     refused({{0, 1, -1}}, "delta_rule: sequences[0].slot: expected 0 to 2, found -1");
     refused({{0, 1, 1}, {1, 1, 1}},
-            "delta_rule: sequences[1].slot: expected a slot used once in a batch, found slot 1, also of sequences[0]");
+            "delta_rule: sequences[1].slot: expected a slot used once in a batch, found slot 1, "
+            "also of sequences[0]");
     refused({{3, 3, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found [3, 6)");
     refused({{-1, 3, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found [-1, 2)");
     refused({{2, -1, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found [2, 1)");
     refused({{2, 3, 1}, {0, 3, 0}},
-            "delta_rule: sequences[1]: expected tokens that no other sequence has, found tokens [0, 3), which overlap "
+            "delta_rule: sequences[1]: expected tokens that no other sequence has, found tokens "
+            "[0, 3), which overlap "
             "those of sequences[0]");
 }
 
@@ -213,7 +246,8 @@ TEST_CASE("delta_rule: scratch too small or not aligned", "[errors][delta_rule]"
     CHECK(backend.runs == 2);
 }
 
-TEST_CASE("delta_rule: the CPU backend's own scratch is checked before anything is written", "[errors][delta_rule]") {
+TEST_CASE("delta_rule: the CPU backend's own scratch is checked before anything is written",
+          "[errors][delta_rule]") {
     Problem problem;
     CpuBackend<> backend;
     Args args = problem.args();
@@ -226,10 +260,12 @@ TEST_CASE("delta_rule: the CPU backend's own scratch is checked before anything 
     const auto n = static_cast<std::size_t>(needed);
     for (const std::span<std::byte> scratch : {block.first(n - 1), block.subspan(4, n)}) {
         CHECK(message_of([&] { delta_rule(backend, args, scratch); }) ==
-              detail::concat("delta_rule: scratch: expected ", needed, " bytes aligned to 64, found ", scratch.size(),
+              detail::concat("delta_rule: scratch: expected ", needed,
+                             " bytes aligned to 64, found ", scratch.size(),
                              " bytes, or not aligned"));
         CHECK(bit_equal(problem.arena.floats, before));
     }
     ReferenceBackend reference;  // wants none and does not care
-    CHECK(message_of([&] { delta_rule(reference, args, block.subspan(4, 0)); }) == "nothing was thrown");
+    CHECK(message_of([&] { delta_rule(reference, args, block.subspan(4, 0)); }) ==
+          "nothing was thrown");
 }

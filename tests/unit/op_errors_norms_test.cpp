@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Every mistake that the ops besides conv1d and delta_rule refuse, with the whole message, from both
-/// backends, and nothing written.
+/// Every mistake that the ops besides conv1d and delta_rule refuse, with the whole message, from
+/// both backends, and nothing written.
+#include "unit/op_problems.hpp"
+
 #include <functional>
 #include <vector>
-
-#include "unit/op_problems.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -14,7 +14,8 @@ namespace {
 
 /// Applies every mistake to arguments of its own and expects each to be refused.
 template <class Args, class Call>
-void check(const Arena& arena, const Args& valid, const std::vector<Mistake<Args>>& mistakes, Call&& call) {
+void check(const Arena& arena, const Args& valid, const std::vector<Mistake<Args>>& mistakes,
+           Call&& call) {
     for (const Mistake<Args>& mistake : mistakes) {
         Args args = valid;
         mistake.spoil(args);
@@ -22,9 +23,10 @@ void check(const Arena& arena, const Args& valid, const std::vector<Mistake<Args
     }
 }
 
-std::string sharing(const std::string& where, const std::string& shape, const std::string& strides) {
-    return where + ": expected strides under which no two indices share an element, found shape " + shape +
-           " with strides " + strides;
+std::string sharing(const std::string& where, const std::string& shape,
+                    const std::string& strides) {
+    return where + ": expected strides under which no two indices share an element, found shape " +
+           shape + " with strides " + strides;
 }
 
 }  // namespace
@@ -37,24 +39,30 @@ TEST_CASE("l2norm: mistakes", "[errors][l2norm]") {
     const Args valid{.input = input, .output = output};
     const auto call = [](auto& backend, const Args& args) { l2norm(backend, args); };
     check_accepted(arena, [&](auto& backend) { call(backend, valid); });
-    check_accepted(arena, [&](auto& backend) { call(backend, Args{.input = input, .output = input}); });
-    check<Args>(
-        arena, valid,
-        {
-            {[](Args& a) { a.input = without_data(a.input); },
-             "l2norm: input: expected data for shape [4, 2, 5], found a null pointer"},
-            {[](Args& a) { a.input = restrided(a.input, {10, 1, 2}); },
-             "l2norm: input: expected innermost stride 1, found strides [10, 1, 2]"},
-            {[](Args& a) { a.output = a.output.slice(2, 0, 4); },
-             "l2norm: output: expected shape [4, 2, 5], found shape [4, 2, 4]"},
-            {[](Args& a) { a.output = without_data(a.output); },
-             "l2norm: output: expected data for shape [4, 2, 5], found a null pointer"},
-            {[](Args& a) { a.output = restrided(a.output, {10, 1, 2}); },
-             "l2norm: output: expected innermost stride 1, found strides [10, 1, 2]"},
-            {[](Args& a) { a.output = restrided(a.output, {10, 4, 1}); },
-             sharing("l2norm: output", "[4, 2, 5]", "[10, 4, 1]")},
-        },
-        call);
+    check_accepted(arena,
+                   [&](auto& backend) { call(backend, Args{.input = input, .output = input}); });
+    check<Args>(arena, valid,
+                {
+                    {[](Args& a) { a.input = without_data(a.input); },
+                     "l2norm: input: expected data for shape [4, 2, 5], found a null pointer"},
+                    {[](Args& a) {
+                         a.input = restrided(a.input, {10, 1, 2});
+                     },
+                     "l2norm: input: expected innermost stride 1, found strides [10, 1, 2]"},
+                    {[](Args& a) { a.output = a.output.slice(2, 0, 4); },
+                     "l2norm: output: expected shape [4, 2, 5], found shape [4, 2, 4]"},
+                    {[](Args& a) { a.output = without_data(a.output); },
+                     "l2norm: output: expected data for shape [4, 2, 5], found a null pointer"},
+                    {[](Args& a) {
+                         a.output = restrided(a.output, {10, 1, 2});
+                     },
+                     "l2norm: output: expected innermost stride 1, found strides [10, 1, 2]"},
+                    {[](Args& a) {
+                         a.output = restrided(a.output, {10, 4, 1});
+                     },
+                     sharing("l2norm: output", "[4, 2, 5]", "[10, 4, 1]")},
+                },
+                call);
 }
 
 TEST_CASE("rmsnorm: mistakes", "[errors][rmsnorm]") {
@@ -66,27 +74,34 @@ TEST_CASE("rmsnorm: mistakes", "[errors][rmsnorm]") {
     const Args valid{.input = input, .weight = weight.slice(0, 0, 5), .output = output};
     const auto call = [](auto& backend, const Args& args) { rmsnorm(backend, args); };
     check_accepted(arena, [&](auto& backend) { call(backend, valid); });
-    check<Args>(
-        arena, valid,
-        {
-            {[](Args& a) { a.input = without_data(a.input); },
-             "rmsnorm: input: expected data for shape [4, 5], found a null pointer"},
-            {[](Args& a) { a.input = restrided(a.input, {1, 4}); },
-             "rmsnorm: input: expected innermost stride 1, found strides [1, 4]"},
-            {[&](Args& a) { a.weight = weight.slice(0, 0, 4); }, "rmsnorm: weight: expected shape [5], found shape [4]"},
-            {[](Args& a) { a.weight = without_data(a.weight); },
-             "rmsnorm: weight: expected data for shape [5], found a null pointer"},
-            {[](Args& a) { a.weight = restrided(a.weight, {2}); },
-             "rmsnorm: weight: expected innermost stride 1, found strides [2]"},
-            {[](Args& a) { a.output = a.output.slice(0, 0, 3); },
-             "rmsnorm: output: expected shape [4, 5], found shape [3, 5]"},
-            {[](Args& a) { a.output = without_data(a.output); },
-             "rmsnorm: output: expected data for shape [4, 5], found a null pointer"},
-            {[](Args& a) { a.output = restrided(a.output, {1, 4}); },
-             "rmsnorm: output: expected innermost stride 1, found strides [1, 4]"},
-            {[](Args& a) { a.output = restrided(a.output, {4, 1}); }, sharing("rmsnorm: output", "[4, 5]", "[4, 1]")},
-        },
-        call);
+    check<Args>(arena, valid,
+                {
+                    {[](Args& a) { a.input = without_data(a.input); },
+                     "rmsnorm: input: expected data for shape [4, 5], found a null pointer"},
+                    {[](Args& a) {
+                         a.input = restrided(a.input, {1, 4});
+                     },
+                     "rmsnorm: input: expected innermost stride 1, found strides [1, 4]"},
+                    {[&](Args& a) { a.weight = weight.slice(0, 0, 4); },
+                     "rmsnorm: weight: expected shape [5], found shape [4]"},
+                    {[](Args& a) { a.weight = without_data(a.weight); },
+                     "rmsnorm: weight: expected data for shape [5], found a null pointer"},
+                    {[](Args& a) { a.weight = restrided(a.weight, {2}); },
+                     "rmsnorm: weight: expected innermost stride 1, found strides [2]"},
+                    {[](Args& a) { a.output = a.output.slice(0, 0, 3); },
+                     "rmsnorm: output: expected shape [4, 5], found shape [3, 5]"},
+                    {[](Args& a) { a.output = without_data(a.output); },
+                     "rmsnorm: output: expected data for shape [4, 5], found a null pointer"},
+                    {[](Args& a) {
+                         a.output = restrided(a.output, {1, 4});
+                     },
+                     "rmsnorm: output: expected innermost stride 1, found strides [1, 4]"},
+                    {[](Args& a) {
+                         a.output = restrided(a.output, {4, 1});
+                     },
+                     sharing("rmsnorm: output", "[4, 5]", "[4, 1]")},
+                },
+                call);
 }
 
 TEST_CASE("gates: mistakes", "[errors][gates]") {
@@ -113,38 +128,48 @@ TEST_CASE("gates: mistakes", "[errors][gates]") {
         args.A_log = restrided(args.A_log, {0});
         call(backend, args);
     });
-    check<Args>(
-        arena, valid,
-        {
-            {[](Args& a) { a.a = without_data(a.a); },
-             "gates: a: expected data for shape [4, 2, 3], found a null pointer"},
-            {[](Args& a) { a.b = a.b.slice(1, 0, 1); }, "gates: b: expected shape [4, 2, 3], found shape [4, 1, 3]"},
-            {[](Args& a) { a.b = without_data(a.b); },
-             "gates: b: expected data for shape [4, 2, 3], found a null pointer"},
-            {[](Args& a) { a.A_log = a.A_log.slice(0, 0, 2); }, "gates: A_log: expected shape [6], found shape [2]"},
-            {[](Args& a) { a.A_log = without_data(a.A_log); },
-             "gates: A_log: expected data for shape [6], found a null pointer"},
-            {[](Args& a) { a.dt_bias = a.dt_bias.slice(0, 0, 5); },
-             "gates: dt_bias: expected shape [6], found shape [5]"},
-            {[](Args& a) { a.dt_bias = without_data(a.dt_bias); },
-             "gates: dt_bias: expected data for shape [6], found a null pointer"},
-            {[](Args& a) { a.decay_log = a.decay_log.slice(0, 0, 3); },
-             "gates: decay_log: expected shape [4, 6], found shape [3, 6]"},
-            {[](Args& a) { a.decay_log = without_data(a.decay_log); },
-             "gates: decay_log: expected data for shape [4, 6], found a null pointer"},
-            {[](Args& a) { a.decay_log = restrided(a.decay_log, {1, 4}); },
-             "gates: decay_log: expected innermost stride 1, found strides [1, 4]"},
-            {[](Args& a) { a.decay_log = restrided(a.decay_log, {5, 1}); },
-             sharing("gates: decay_log", "[4, 6]", "[5, 1]")},
-            {[](Args& a) { a.beta = a.beta.slice(1, 0, 3); },
-             "gates: beta: expected shape [4, 6], found shape [4, 3]"},
-            {[](Args& a) { a.beta = without_data(a.beta); },
-             "gates: beta: expected data for shape [4, 6], found a null pointer"},
-            {[](Args& a) { a.beta = restrided(a.beta, {1, 4}); },
-             "gates: beta: expected innermost stride 1, found strides [1, 4]"},
-            {[](Args& a) { a.beta = restrided(a.beta, {0, 1}); }, sharing("gates: beta", "[4, 6]", "[0, 1]")},
-        },
-        call);
+    check<Args>(arena, valid,
+                {
+                    {[](Args& a) { a.a = without_data(a.a); },
+                     "gates: a: expected data for shape [4, 2, 3], found a null pointer"},
+                    {[](Args& a) { a.b = a.b.slice(1, 0, 1); },
+                     "gates: b: expected shape [4, 2, 3], found shape [4, 1, 3]"},
+                    {[](Args& a) { a.b = without_data(a.b); },
+                     "gates: b: expected data for shape [4, 2, 3], found a null pointer"},
+                    {[](Args& a) { a.A_log = a.A_log.slice(0, 0, 2); },
+                     "gates: A_log: expected shape [6], found shape [2]"},
+                    {[](Args& a) { a.A_log = without_data(a.A_log); },
+                     "gates: A_log: expected data for shape [6], found a null pointer"},
+                    {[](Args& a) { a.dt_bias = a.dt_bias.slice(0, 0, 5); },
+                     "gates: dt_bias: expected shape [6], found shape [5]"},
+                    {[](Args& a) { a.dt_bias = without_data(a.dt_bias); },
+                     "gates: dt_bias: expected data for shape [6], found a null pointer"},
+                    {[](Args& a) { a.decay_log = a.decay_log.slice(0, 0, 3); },
+                     "gates: decay_log: expected shape [4, 6], found shape [3, 6]"},
+                    {[](Args& a) { a.decay_log = without_data(a.decay_log); },
+                     "gates: decay_log: expected data for shape [4, 6], found a null pointer"},
+                    {[](Args& a) {
+                         a.decay_log = restrided(a.decay_log, {1, 4});
+                     },
+                     "gates: decay_log: expected innermost stride 1, found strides [1, 4]"},
+                    {[](Args& a) {
+                         a.decay_log = restrided(a.decay_log, {5, 1});
+                     },
+                     sharing("gates: decay_log", "[4, 6]", "[5, 1]")},
+                    {[](Args& a) { a.beta = a.beta.slice(1, 0, 3); },
+                     "gates: beta: expected shape [4, 6], found shape [4, 3]"},
+                    {[](Args& a) { a.beta = without_data(a.beta); },
+                     "gates: beta: expected data for shape [4, 6], found a null pointer"},
+                    {[](Args& a) {
+                         a.beta = restrided(a.beta, {1, 4});
+                     },
+                     "gates: beta: expected innermost stride 1, found strides [1, 4]"},
+                    {[](Args& a) {
+                         a.beta = restrided(a.beta, {0, 1});
+                     },
+                     sharing("gates: beta", "[4, 6]", "[0, 1]")},
+                },
+                call);
 }
 
 TEST_CASE("gated_rmsnorm: mistakes", "[errors][gated_rmsnorm]") {
@@ -157,7 +182,8 @@ TEST_CASE("gated_rmsnorm: mistakes", "[errors][gated_rmsnorm]") {
     const std::vector<index_t> high{0, 1, 4};
     const std::vector<index_t> low{-1, 1, 2};
     const std::vector<index_t> two{3, 3};
-    const Args valid{.input = input, .z = z, .weight = weight.slice(0, 0, 5), .output = output, .rows = {}};
+    const Args valid{
+        .input = input, .z = z, .weight = weight.slice(0, 0, 5), .output = output, .rows = {}};
     const auto call = [](auto& backend, const Args& args) { gated_rmsnorm(backend, args); };
     check_accepted(arena, [&](auto& backend) { call(backend, valid); });
     check_accepted(arena, [&](auto& backend) {
@@ -172,7 +198,9 @@ TEST_CASE("gated_rmsnorm: mistakes", "[errors][gated_rmsnorm]") {
         {
             {[](Args& a) { a.input = without_data(a.input); },
              "gated_rmsnorm: input: expected data for shape [4, 6, 5], found a null pointer"},
-            {[](Args& a) { a.input = restrided(a.input, {30, 1, 6}); },
+            {[](Args& a) {
+                 a.input = restrided(a.input, {30, 1, 6});
+             },
              "gated_rmsnorm: input: expected innermost stride 1, found strides [30, 1, 6]"},
             {[&](Args& a) { a.weight = weight.slice(0, 0, 6); },
              "gated_rmsnorm: weight: expected shape [5], found shape [6]"},
@@ -180,14 +208,21 @@ TEST_CASE("gated_rmsnorm: mistakes", "[errors][gated_rmsnorm]") {
              "gated_rmsnorm: weight: expected data for shape [5], found a null pointer"},
             {[](Args& a) { a.weight = restrided(a.weight, {2}); },
              "gated_rmsnorm: weight: expected innermost stride 1, found strides [2]"},
-            {[](Args& a) { a.z = {}; }, "gated_rmsnorm: z: expected groups that divide H_v = 6, found 0 groups"},
-            {[&](Args& a) { a.z = View<const float, 4>(z.data(), {4, 4, 1, 5}); },
+            {[](Args& a) { a.z = {}; },
+             "gated_rmsnorm: z: expected groups that divide H_v = 6, found 0 groups"},
+            {[&](Args& a) {
+                 a.z = View<const float, 4>(z.data(), {4, 4, 1, 5});
+             },
              "gated_rmsnorm: z: expected groups that divide H_v = 6, found 4 groups"},
-            {[&](Args& a) { a.z = View<const float, 4>(z.data(), {4, 3, 3, 5}); },
+            {[&](Args& a) {
+                 a.z = View<const float, 4>(z.data(), {4, 3, 3, 5});
+             },
              "gated_rmsnorm: z: expected shape [4, 3, 2, 5], found shape [4, 3, 3, 5]"},
             {[](Args& a) { a.z = without_data(a.z); },
              "gated_rmsnorm: z: expected data for shape [4, 2, 3, 5], found a null pointer"},
-            {[](Args& a) { a.z = restrided(a.z, {30, 15, 1, 3}); },
+            {[](Args& a) {
+                 a.z = restrided(a.z, {30, 15, 1, 3});
+             },
              "gated_rmsnorm: z: expected innermost stride 1, found strides [30, 15, 1, 3]"},
             {[&](Args& a) { a.rows = high; }, "gated_rmsnorm: rows[2]: expected 0 to 3, found 4"},
             {[&](Args& a) { a.rows = low; }, "gated_rmsnorm: rows[0]: expected 0 to 3, found -1"},
@@ -197,13 +232,19 @@ TEST_CASE("gated_rmsnorm: mistakes", "[errors][gated_rmsnorm]") {
              "gated_rmsnorm: output: expected shape [4, 6, 5], found shape [3, 6, 5]"},
             {[](Args& a) { a.output = without_data(a.output); },
              "gated_rmsnorm: output: expected data for shape [4, 6, 5], found a null pointer"},
-            {[](Args& a) { a.output = restrided(a.output, {30, 1, 6}); },
+            {[](Args& a) {
+                 a.output = restrided(a.output, {30, 1, 6});
+             },
              "gated_rmsnorm: output: expected innermost stride 1, found strides [30, 1, 6]"},
-            {[](Args& a) { a.output = restrided(a.output, {29, 5, 1}); },
+            {[](Args& a) {
+                 a.output = restrided(a.output, {29, 5, 1});
+             },
              sharing("gated_rmsnorm: output", "[4, 6, 5]", "[29, 5, 1]")},
             {[&](Args& a) { a.output = input; },
              "gated_rmsnorm: output: expected memory apart from that of input" + overlap},
-            {[&](Args& a) { a.output = {z.data() + 119, {4, 6, 5}}; },
+            {[&](Args& a) {
+                 a.output = {z.data() + 119, {4, 6, 5}};
+             },
              "gated_rmsnorm: output: expected memory apart from that of z" + overlap},
         },
         call);
@@ -229,21 +270,31 @@ TEST_CASE("gather_rows and add_rows: mistakes", "[errors][rows]") {
             {
                 {[](Args& a) { a.input = without_data(a.input); },
                  where + ": input: expected data for shape [4, 5], found a null pointer"},
-                {[](Args& a) { a.input = restrided(a.input, {1, 4}); },
+                {[](Args& a) {
+                     a.input = restrided(a.input, {1, 4});
+                 },
                  where + ": input: expected innermost stride 1, found strides [1, 4]"},
                 {[](Args& a) { a.output = a.output.slice(1, 0, 4); },
                  where + ": output: expected shape [4, 5], found shape [4, 4]"},
                 {[](Args& a) { a.output = without_data(a.output); },
                  where + ": output: expected data for shape [4, 5], found a null pointer"},
-                {[](Args& a) { a.output = restrided(a.output, {1, 4}); },
+                {[](Args& a) {
+                     a.output = restrided(a.output, {1, 4});
+                 },
                  where + ": output: expected innermost stride 1, found strides [1, 4]"},
-                {[](Args& a) { a.output = restrided(a.output, {4, 1}); },
+                {[](Args& a) {
+                     a.output = restrided(a.output, {4, 1});
+                 },
                  sharing(where + ": output", "[4, 5]", "[4, 1]")},
-                {[&](Args& a) { a.rows = two; }, where + ": output: expected shape [2, 5], found shape [4, 5]"},
+                {[&](Args& a) { a.rows = two; },
+                 where + ": output: expected shape [2, 5], found shape [4, 5]"},
                 {[&](Args& a) { a.rows = high; }, where + ": rows[3]: expected 0 to 3, found 4"},
                 {[&](Args& a) { a.rows = low; }, where + ": rows[2]: expected 0 to 3, found -1"},
-                {[&](Args& a) { a.output = {input.data() + 19, {4, 5}}; },
-                 where + ": output: expected memory apart from that of input, found memory that overlaps it"},
+                {[&](Args& a) {
+                     a.output = {input.data() + 19, {4, 5}};
+                 },
+                 where + ": output: expected memory apart from that of input, found memory that "
+                         "overlaps it"},
             },
             call);
     }

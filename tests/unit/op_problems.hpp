@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What the tests of the ops' errors share: one block of floats that holds every tensor of a problem, and a
-/// check that a spoilt call is refused by both backends, in the same words, without a bit being changed.
+/// What the tests of the ops' errors share: one block of floats that holds every tensor of a
+/// problem, and a check that a spoilt call is refused by both backends, in the same words, without
+/// a bit being changed.
 #pragma once
+
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include "support/random.hpp"
+#include <deltanet/cpu/backend.hpp>
+#include <deltanet/reference/backend.hpp>
+#include <deltanet/workspace.hpp>
 
 #include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <deltanet/cpu/backend.hpp>
-#include <deltanet/reference/backend.hpp>
-#include <deltanet/workspace.hpp>
-
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
-#include "support/random.hpp"
 
 namespace deltanet::test {
 
@@ -57,8 +57,8 @@ void check_refused(const Arena& arena, const std::string& message, Call&& call) 
     CHECK(bit_equal(arena.floats, before));
 }
 
-/// `call(backend)` is accepted by both backends and writes something: without this, a call that is always
-/// refused for another reason would pass for tested.
+/// `call(backend)` is accepted by both backends and writes something: without this, a call that is
+/// always refused for another reason would pass for tested.
 template <class Call>
 void check_accepted(Arena& arena, Call&& call) {
     const std::vector<float> before = arena.floats;

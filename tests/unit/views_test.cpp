@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Views address exactly the element that their strides say: dense, strided, broadcast, reversed, sliced,
-/// and beyond 32-bit offsets.
+/// Views address exactly the element that their strides say: dense, strided, broadcast, reversed,
+/// sliced, and beyond 32-bit offsets.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include <deltanet/views.hpp>
+
 #include <cstdint>
 #include <numeric>
 #include <vector>
-
-#include <deltanet/views.hpp>
-
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -111,7 +110,8 @@ TEST_CASE("slice restricts one dimension and nothing else", "[views]") {
     CHECK(View<float, 2>(nullptr, {3, 4}).slice(0, 2, 1).data() == nullptr);
 }
 
-TEST_CASE("a view of mutable elements becomes one of const elements of the same memory", "[views]") {
+TEST_CASE("a view of mutable elements becomes one of const elements of the same memory",
+          "[views]") {
     std::vector<float> values = counting(40);
     const View<float, 3> view(values.data(), {2, 3, 4}, {20, 5, 1});
     const View<const float, 3> read = view;

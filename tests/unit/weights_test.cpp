@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Where each projection output stands in a row, for split and packed checkpoints, and every way in which a
-/// layer's weights are refused.
-#include <functional>
-#include <string>
-#include <vector>
-
+/// Where each projection output stands in a row, for split and packed checkpoints, and every way in
+/// which a layer's weights are refused.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
 #include <deltanet/linear/callable.hpp>
 #include <deltanet/weights.hpp>
 
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
+#include <functional>
+#include <string>
+#include <vector>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -82,15 +81,18 @@ const std::string kNothing = "nothing was thrown";
 TEST_CASE("every column belongs to exactly one segment", "[weights]") {
     for (const index_t n_heads_k : {1, 2, 5}) {
         for (const index_t r : {1, 2, 3, 4}) {
-            for (const OutputGate gate : {OutputGate::silu, OutputGate::sigmoid, OutputGate::none}) {
+            for (const OutputGate gate :
+                 {OutputGate::silu, OutputGate::sigmoid, OutputGate::none}) {
                 const LayerConfig config = config_of(n_heads_k, r, gate);
                 CAPTURE(n_heads_k, r, static_cast<int>(gate));
-                const index_t width = config.conv_dim() + (config.has_gate() ? config.value_dim() : 0) +
+                const index_t width = config.conv_dim() +
+                                      (config.has_gate() ? config.value_dim() : 0) +
                                       2 * config.n_heads_v;
                 for (const ProjectionLayout& layout :
                      {ProjectionLayout::split(config), ProjectionLayout::packed(config)}) {
                     CHECK(layout.width == width);
-                    CHECK(owners(config, layout) == std::vector<int>(static_cast<std::size_t>(width), 1));
+                    CHECK(owners(config, layout) ==
+                          std::vector<int>(static_cast<std::size_t>(width), 1));
                     CHECK(message_of([&] { layout.validate(config); }) == kNothing);
                 }
             }
@@ -143,18 +145,24 @@ TEST_CASE("a segment must lie inside the row and not inside itself", "[weights]"
         return message_of([&] { layout.validate(config); });
     };
     CHECK(refused([](ProjectionLayout& l) { l.q.offset = -1; }) ==
-          "ProjectionLayout: q: expected 2 groups of 3 columns inside [0, 84), found offset -1 and group stride 3");
+          "ProjectionLayout: q: expected 2 groups of 3 columns inside [0, 84), found offset -1 and "
+          "group stride 3");
     CHECK(refused([](ProjectionLayout& l) { l.k.group_stride = 2; }) ==
-          "ProjectionLayout: k: expected 2 groups of 3 columns inside [0, 84), found offset 6 and group stride 2");
+          "ProjectionLayout: k: expected 2 groups of 3 columns inside [0, 84), found offset 6 and "
+          "group stride 2");
     CHECK(refused([](ProjectionLayout& l) { l.v.offset = 55; }) ==
-          "ProjectionLayout: v: expected 2 groups of 15 columns inside [0, 84), found offset 55 and group stride 15");
+          "ProjectionLayout: v: expected 2 groups of 15 columns inside [0, 84), found offset 55 "
+          "and group stride 15");
     CHECK(refused([](ProjectionLayout& l) { l.v.offset = 54; }) == kNothing);  // ends with the row
     CHECK(refused([](ProjectionLayout& l) { l.z.group_stride = 28; }) ==
-          "ProjectionLayout: z: expected 2 groups of 15 columns inside [0, 84), found offset 42 and group stride 28");
+          "ProjectionLayout: z: expected 2 groups of 15 columns inside [0, 84), found offset 42 "
+          "and group stride 28");
     CHECK(refused([](ProjectionLayout& l) { l.b = {}; }) ==
-          "ProjectionLayout: b: expected 2 groups of 3 columns inside [0, 84), found offset 0 and group stride 0");
+          "ProjectionLayout: b: expected 2 groups of 3 columns inside [0, 84), found offset 0 and "
+          "group stride 0");
     CHECK(refused([](ProjectionLayout& l) { l.width = 83; }) ==
-          "ProjectionLayout: a: expected 2 groups of 3 columns inside [0, 83), found offset 78 and group stride 3");
+          "ProjectionLayout: a: expected 2 groups of 3 columns inside [0, 83), found offset 78 and "
+          "group stride 3");
     // z is not looked at when there is none
     const LayerConfig no_gate = config_of(2, 3, OutputGate::none);
     ProjectionLayout layout = ProjectionLayout::split(no_gate);
@@ -166,7 +174,8 @@ TEST_CASE("weights that fit are accepted however they are packed", "[weights]") 
     CHECK(refusal([](Fixture&) {}) == kNothing);
     CHECK(refusal([](Fixture& f) {
               f.weights.in_proj.clear();
-              for (const index_t out : {6, 6, 30, 30, 6, 6}) f.weights.in_proj.emplace_back(20, out, nullptr);
+              for (const index_t out : {6, 6, 30, 30, 6, 6})
+                  f.weights.in_proj.emplace_back(20, out, nullptr);
           }) == kNothing);
     CHECK(refusal([](Fixture& f) {
               f.weights.layout = ProjectionLayout::packed(f.config);
@@ -174,45 +183,60 @@ TEST_CASE("weights that fit are accepted however they are packed", "[weights]") 
               for (const index_t out : {72, 12}) f.weights.in_proj.emplace_back(20, out, nullptr);
           }) == kNothing);
     CHECK(refusal([](Fixture& f) { f.weights.conv_bias = {f.floats.data(), {42}}; }) == kNothing);
-    CHECK(refusal([](Fixture& f) { f.weights.conv = {f.floats.data(), {42, 4}, {1, 42}}; }) == kNothing);
+    CHECK(refusal([](Fixture& f) {
+              f.weights.conv = {f.floats.data(), {42, 4}, {1, 42}};
+          }) == kNothing);
     CHECK(refusal([](Fixture& f) { f.weights.A_log = {f.floats.data(), {6}, {3}}; }) == kNothing);
     CHECK(refusal([](Fixture& f) {
               f.config.pre_norm = PreNorm::plain;
               f.weights.pre_norm = {f.floats.data(), {20}};
           }) == kNothing);
-    CHECK(refusal([](Fixture& f) { f.weights.pre_norm = {f.floats.data(), {3}}; }) == kNothing);  // not looked at
+    CHECK(refusal([](Fixture& f) {
+              f.weights.pre_norm = {f.floats.data(), {3}};
+          }) == kNothing);  // not looked at
 }
 
 TEST_CASE("matrices that do not fit are refused by name", "[weights]") {
-    CHECK(refusal([](Fixture& f) { f.weights.in_proj[1] = {21, 30, nullptr}; }) ==
-          "LayerWeights: in_proj[1] inputs: expected 20, found 21");
-    CHECK(refusal([](Fixture& f) { f.weights.in_proj[3] = {20, 7, nullptr}; }) ==
-          "LayerWeights: in_proj outputs together: expected 84, found 85");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.in_proj[1] = {21, 30, nullptr};
+          }) == "LayerWeights: in_proj[1] inputs: expected 20, found 21");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.in_proj[3] = {20, 7, nullptr};
+          }) == "LayerWeights: in_proj outputs together: expected 84, found 85");
     CHECK(refusal([](Fixture& f) { f.weights.in_proj.clear(); }) ==
           "LayerWeights: in_proj outputs together: expected 84, found 0");
-    CHECK(refusal([](Fixture& f) { f.weights.out_proj = {29, 20, nullptr}; }) ==
-          "LayerWeights: out_proj inputs: expected 30, found 29");
-    CHECK(refusal([](Fixture& f) { f.weights.out_proj = {30, 19, nullptr}; }) ==
-          "LayerWeights: out_proj outputs: expected 20, found 19");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.out_proj = {29, 20, nullptr};
+          }) == "LayerWeights: out_proj inputs: expected 30, found 29");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.out_proj = {30, 19, nullptr};
+          }) == "LayerWeights: out_proj outputs: expected 20, found 19");
     CHECK(refusal([](Fixture& f) { f.weights.layout.width = 10; }) ==
-          "ProjectionLayout: k: expected 2 groups of 3 columns inside [0, 10), found offset 6 and group stride 3");
+          "ProjectionLayout: k: expected 2 groups of 3 columns inside [0, 10), found offset 6 and "
+          "group stride 3");
 }
 
 TEST_CASE("vectors that do not fit are refused by name", "[weights]") {
-    CHECK(refusal([](Fixture& f) { f.weights.conv = {f.floats.data(), {42, 3}}; }) ==
-          "LayerWeights: conv: expected shape [42, 4], found shape [42, 3]");
-    CHECK(refusal([](Fixture& f) { f.weights.conv = {nullptr, {42, 4}}; }) ==
-          "LayerWeights: conv: expected data for shape [42, 4], found a null pointer");
-    CHECK(refusal([](Fixture& f) { f.weights.conv_bias = {f.floats.data(), {41}}; }) ==
-          "LayerWeights: conv_bias: expected shape [42], found shape [41]");
-    CHECK(refusal([](Fixture& f) { f.weights.A_log = {f.floats.data(), {2}}; }) ==
-          "LayerWeights: A_log: expected shape [6], found shape [2]");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.conv = {f.floats.data(), {42, 3}};
+          }) == "LayerWeights: conv: expected shape [42, 4], found shape [42, 3]");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.conv = {nullptr, {42, 4}};
+          }) == "LayerWeights: conv: expected data for shape [42, 4], found a null pointer");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.conv_bias = {f.floats.data(), {41}};
+          }) == "LayerWeights: conv_bias: expected shape [42], found shape [41]");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.A_log = {f.floats.data(), {2}};
+          }) == "LayerWeights: A_log: expected shape [6], found shape [2]");
     CHECK(refusal([](Fixture& f) { f.weights.dt_bias = {}; }) ==
           "LayerWeights: dt_bias: expected shape [6], found shape [0]");
-    CHECK(refusal([](Fixture& f) { f.weights.norm = {f.floats.data(), {6}}; }) ==
-          "LayerWeights: norm: expected shape [5], found shape [6]");
-    CHECK(refusal([](Fixture& f) { f.weights.norm = {f.floats.data(), {5}, {2}}; }) ==
-          "LayerWeights: norm: expected innermost stride 1, found strides [2]");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.norm = {f.floats.data(), {6}};
+          }) == "LayerWeights: norm: expected shape [5], found shape [6]");
+    CHECK(refusal([](Fixture& f) {
+              f.weights.norm = {f.floats.data(), {5}, {2}};
+          }) == "LayerWeights: norm: expected innermost stride 1, found strides [2]");
     for (const PreNorm norm : {PreNorm::plain, PreNorm::one_plus}) {
         CHECK(refusal([&](Fixture& f) { f.config.pre_norm = norm; }) ==
               "LayerWeights: pre_norm: expected shape [20], found shape [0]");

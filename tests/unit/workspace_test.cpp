@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The workspace grows, never shrinks, is always aligned, and refuses when it may not grow; the carver lays
-/// pieces out the same way whether it has memory or only counts.
+/// The workspace grows, never shrinks, is always aligned, and refuses when it may not grow; the
+/// carver lays pieces out the same way whether it has memory or only counts.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include <deltanet/workspace.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
-
-#include <deltanet/workspace.hpp>
-
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -90,17 +89,18 @@ TEST_CASE("the caller's memory must be aligned", "[workspace]") {
         CHECK(message_of([&] { Workspace workspace(span_of(block, offset, 128)); }) ==
               "Workspace: memory: expected an address aligned to 64, found one that is not");
     }
-    CHECK(message_of([&] { Workspace workspace(span_of(block, 64, 128)); }) == "nothing was thrown");
+    CHECK(message_of([&] { Workspace workspace(span_of(block, 64, 128)); }) ==
+          "nothing was thrown");
 }
 
 TEST_CASE("the carver hands out aligned pieces one after another", "[workspace]") {
     Workspace workspace;
     const auto lay_out = [](detail::Carver& carver) {
         std::vector<const void*> pieces;
-        pieces.push_back(carver.take<float, 2>({3, 5}).data());  // 60 bytes: one line
-        pieces.push_back(carver.take_bytes(64));                 // one line
-        pieces.push_back(carver.take_bytes(65));                 // two
-        pieces.push_back(carver.take<double, 1>({0}).data());    // none
+        pieces.push_back(carver.take<float, 2>({3, 5}).data());       // 60 bytes: one line
+        pieces.push_back(carver.take_bytes(64));                      // one line
+        pieces.push_back(carver.take_bytes(65));                      // two
+        pieces.push_back(carver.take<double, 1>({0}).data());         // none
         pieces.push_back(carver.take<index_t, 3>({2, 2, 3}).data());  // 96 bytes: two
         return pieces;
     };

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// EigenLinear against the oracle around its panel and block sizes, and its promises of equal bits:
+/// wherever a row stands in the matrix, however many tokens there are, whoever runs the panels.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include "support/random.hpp"
+#include <deltanet/linear/eigen.hpp>
+#include <deltanet/linear/reference.hpp>
+#include <deltanet/workspace.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace deltanet;
+using namespace deltanet::test;
+
+namespace {
+
+const std::vector<DType> kTypes{DType::f32, DType::bf16, DType::f16};
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+/// Weights [out, in] of any type with NaN between the rows.
+struct Weights {
+    index_t out, in, stride;
+    DType dtype;
+    std::vector<float> f32;
+    std::vector<bf16> brain;
+    std::vector<f16> half;
+
+    Weights(index_t rows, index_t cols, DType type, std::uint32_t seed = 71)
+        : out(rows), in(cols), stride(cols + 3), dtype(type) {
+        f32 = Random(seed).normals(rows * stride);
+        for (index_t r = 0; r < rows; ++r) {
+            for (index_t c = cols; c < stride; ++c)
+                f32[static_cast<std::size_t>(r * stride + c)] = kNaN;
+        }
+        for (const float x : f32) {
+            brain.push_back(to_bf16(x));
+            half.push_back(to_f16(x));
+        }
+    }
+    /// Rows [first, first + n).
+    [[nodiscard]] WeightMatrix rows(index_t first, index_t n) const {
+        const Shape<2> shape{n, in};
+        const Shape<2> strides{stride, 1};
+        const index_t offset = first * stride;
+        if (dtype == DType::bf16) return View<const bf16, 2>(brain.data() + offset, shape, strides);
+        if (dtype == DType::f16) return View<const f16, 2>(half.data() + offset, shape, strides);
+        return View<const float, 2>(f32.data() + offset, shape, strides);
+    }
+    [[nodiscard]] WeightMatrix all() const { return rows(0, out); }
+};
+
+/// Runs tasks from the last to the first on changing workers.
+struct BackwardExecutor {
+    index_t workers;
+    [[nodiscard]] index_t concurrency() const noexcept { return workers; }
+    template <class F>
+    void parallel_for(index_t n, F&& f) const {
+        for (index_t task = n - 1; task >= 0; --task) f(task, (task * 5 + 1) % workers);
+    }
+};
+
+/// y of rows `stride` apart, with NaN around it that must stay; scratch full of NaN.
+template <class L, class E>
+std::vector<float> apply(const L& w, View<const float, 2> x, index_t stride, E executor) {
+    const index_t n = x.size(0);
+    const index_t out = w.out_features();
+    std::vector<float> memory(static_cast<std::size_t>(n * stride + 7), kNaN);
+    const View<float, 2> y(memory.data() + 5, {n, out}, {stride, 1});
+    const index_t bytes = w.scratch_bytes(n, executor.concurrency());
+    Workspace workspace;
+    const std::span<std::byte> scratch = workspace.acquire(bytes);
+    std::memset(scratch.data(), 0xFF, scratch.size());
+    w(x, y, scratch.first(static_cast<std::size_t>(bytes)), executor);
+    const std::vector<float> result = elements(y);
+    for (index_t t = 0; t < n; ++t) {
+        for (index_t o = 0; o < out; ++o) y(t, o) = kNaN;
+    }
+    CHECK(bit_equal(memory, std::vector<float>(memory.size(), kNaN)));  // nothing else was written
+    return result;
+}
+template <class L>
+std::vector<float> apply(const L& w, View<const float, 2> x) {
+    return apply(w, x, w.out_features(), SequentialExecutor{});
+}
+
+std::vector<float> first_rows(const std::vector<float>& y, index_t width, index_t first,
+                              index_t n) {
+    return {y.begin() + first * width, y.begin() + (first + n) * width};
+}
+
+struct Sizes {
+    index_t out, in;
+};
+/// Panels have 96 rows and blocks 256 columns; Eigen takes 8 rows of a vector product at a time.
+const std::vector<Sizes> kSizes{{1, 1},    {1, 300},  {7, 5},    {8, 255},  {9, 256},
+                                {95, 257}, {96, 520}, {97, 256}, {192, 33}, {193, 257}};
+
+}  // namespace
+
+TEST_CASE("EigenLinear equals the oracle for sizes around panels and blocks", "[linear][eigen]") {
+    for (const Sizes& size : kSizes) {
+        for (const DType dtype : kTypes) {
+            const Weights weights(size.out, size.in, dtype);
+            const std::vector<float> values = Random(72).normals(130 * size.in);
+            const View<const float, 2> x(values.data(), {130, size.in});
+            const EigenLinear eigen(weights.all());
+            const std::vector<float> expected = apply(ReferenceLinear(weights.all()), x);
+            CHECK(eigen.in_features() == size.in);
+            CHECK(eigen.out_features() == size.out);
+            std::vector<float> row(static_cast<std::size_t>(size.in));
+            for (const index_t n : {1, 2, 3, 5, 64, 65, 130}) {
+                const std::vector<float> y = apply(eigen, x.slice(0, 0, n));
+                double worst = 0.0;
+                for (index_t o = 0; o < size.out; ++o) {
+                    weights.all().load(o, 0, size.in, row.data());
+                    for (index_t t = 0; t < n; ++t) {
+                        double squares = 0.0;
+                        for (index_t i = 0; i < size.in; ++i) {
+                            squares +=
+                                std::pow(static_cast<double>(row[static_cast<std::size_t>(i)]) *
+                                             static_cast<double>(x(t, i)),
+                                         2);
+                        }
+                        const auto at = static_cast<std::size_t>(t * size.out + o);
+                        // Partial sums wander to a few times the root of the summed squares, and
+                        // each of n additions rounds by half an eps of that, in a random direction:
+                        // sqrt(n) eps.
+                        const double bound = 4.0 * 0x1p-23 *
+                                             std::sqrt(static_cast<double>(size.in)) *
+                                             std::sqrt(squares);
+                        const double difference = std::abs(static_cast<double>(y[at]) -
+                                                           static_cast<double>(expected[at]));
+                        worst = std::isnan(difference) ? 1e9 : std::max(worst, difference / bound);
+                    }
+                }
+                CAPTURE(size.out, size.in, name_of(dtype), n, worst);
+                CHECK(worst <= 1.0);
+            }
+        }
+    }
+}
+
+TEST_CASE("EigenLinear: a token's outputs do not depend on how many there are", "[linear][eigen]") {
+    for (const Sizes& size : {Sizes{97, 257}, Sizes{5, 300}, Sizes{96, 64}}) {
+        for (const DType dtype : kTypes) {
+            const Weights weights(size.out, size.in, dtype);
+            const std::vector<float> values = Random(73).normals(200 * size.in);
+            const View<const float, 2> x(values.data(), {200, size.in});
+            const EigenLinear eigen(weights.all());
+            const std::vector<float> all = apply(eigen, x);
+            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130}) {
+                for (const index_t first : {0, 7, 70}) {
+                    CAPTURE(size.out, size.in, name_of(dtype), n, first);
+                    CHECK(bit_equal(apply(eigen, x.slice(0, first, n)),
+                                    first_rows(all, size.out, first, n)));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("EigenLinear: a row gives the same bits wherever it stands in a matrix",
+          "[linear][eigen]") {
+    // what makes packed and split projections equal
+    for (const index_t in : {5, 257}) {
+        for (const DType dtype : kTypes) {
+            const Weights weights(300, in, dtype);
+            const std::vector<float> values = Random(74).normals(3 * in);
+            for (const index_t n : {1, 3}) {
+                const View<const float, 2> x(values.data(), {n, in});
+                const std::vector<float> whole = apply(EigenLinear(weights.all()), x);
+                const struct {
+                    index_t first, n;
+                } parts[] = {{0, 1},    {299, 1}, {5, 3},   {11, 8}, {95, 2},
+                             {100, 13}, {1, 96},  {50, 97}, {7, 293}};
+                for (const auto& part : parts) {
+                    const std::vector<float> y =
+                        apply(EigenLinear(weights.rows(part.first, part.n)), x);
+                    std::vector<float> expected;
+                    for (index_t t = 0; t < n; ++t) {
+                        const std::vector<float> piece =
+                            first_rows(whole, 1, t * 300 + part.first, part.n);
+                        expected.insert(expected.end(), piece.begin(), piece.end());
+                    }
+                    CAPTURE(in, name_of(dtype), n, part.first, part.n);
+                    CHECK(bit_equal(y, expected));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("EigenLinear: strides of x and y and alignment change no bit", "[linear][eigen]") {
+    for (const Sizes& size : {Sizes{97, 257}, Sizes{11, 40}}) {
+        for (const DType dtype : kTypes) {
+            const Weights weights(size.out, size.in, dtype);
+            const EigenLinear eigen(weights.all());
+            for (const index_t n : {1, 2, 66}) {
+                const std::vector<float> dense = Random(75).normals(n * size.in);
+                const std::vector<float> expected =
+                    apply(eigen, View<const float, 2>(dense.data(), {n, size.in}));
+                for (const index_t shift : {0, 1, 3}) {
+                    const index_t stride = size.in + 13 + shift;
+                    std::vector<float> wide(static_cast<std::size_t>(n * stride + shift), kNaN);
+                    for (index_t t = 0; t < n; ++t) {
+                        std::copy_n(dense.begin() + t * size.in, size.in,
+                                    wide.begin() + shift + t * stride);
+                    }
+                    const View<const float, 2> x(wide.data() + shift, {n, size.in}, {stride, 1});
+                    CAPTURE(size.out, name_of(dtype), n, shift);
+                    CHECK(bit_equal(apply(eigen, x, size.out + 9 + shift, SequentialExecutor{}),
+                                    expected));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("EigenLinear: workers have scratch of their own and change no bit", "[linear][eigen]") {
+    for (const DType dtype : kTypes) {
+        const Weights weights(300, 270, dtype);
+        const EigenLinear eigen(weights.all());
+        CHECK(eigen.scratch_bytes(1, 5) == 5 * eigen.scratch_bytes(1, 1));
+        CHECK(eigen.scratch_bytes(1, 1) % 4 == 0);
+        for (const index_t n : {1, 66}) {
+            const std::vector<float> values = Random(76).normals(n * 270);
+            const View<const float, 2> x(values.data(), {n, 270});
+            const std::vector<float> expected = apply(eigen, x);
+            for (const index_t workers : {1, 2, 3, 16}) {
+                CHECK(bit_equal(apply(eigen, x, 300, BackwardExecutor{workers}), expected));
+            }
+        }
+    }
+}
+
+TEST_CASE("EigenLinear: no tokens and no outputs are nothing to do", "[linear][eigen]") {
+    const Weights weights(10, 20, DType::f32);
+    const std::vector<float> values(20, 1.0F);
+    CHECK(apply(EigenLinear(weights.all()), View<const float, 2>(values.data(), {0, 20})).empty());
+    CHECK(apply(EigenLinear(weights.rows(0, 0)), View<const float, 2>(values.data(), {1, 20}))
+              .empty());
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Every mistake that state slots refuse, with the whole message.
+#include "support/catch_compat.hpp"
+#include "support/compare.hpp"
+#include <deltanet/state_slots.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace deltanet;
+using namespace deltanet::test;
+
+namespace {
+
+const std::string kNothing = "nothing was thrown";
+
+LayerConfig small() {  // a row of 156 floats
+    LayerConfig config;
+    config.hidden = 8;
+    config.n_heads_k = 2;
+    config.n_heads_v = 4;
+    config.d_k = 3;
+    config.d_v = 5;
+    return config;
+}
+
+std::string refusal(const StateSlotsOptions& options) {
+    const std::string own = message_of([&] { StateSlots slots(small(), options); });
+    std::vector<float> memory(10'000);
+    CHECK(message_of([&] { StateSlots slots(small(), options, memory); }) ==
+          own);  // the same words
+    CHECK(message_of([&] { static_cast<void>(StateSlots::floats_needed(small(), options)); }) ==
+          own);
+    return own;
+}
+
+}  // namespace
+
+TEST_CASE("bad counts and strides", "[state_slots][errors]") {
+    CHECK(refusal({}) == kNothing);
+    CHECK(refusal({.slots = 0}) == "StateSlots: slots: expected at least 1, found 0");
+    CHECK(refusal({.slots = -3}) == "StateSlots: slots: expected at least 1, found -3");
+    CHECK(refusal({.layers = 0}) == "StateSlots: layers: expected at least 1, found 0");
+    CHECK(refusal({.slot_stride = 155}) ==
+          "StateSlots: slot_stride: expected at least 156, found 155");
+    CHECK(refusal({.slot_stride = 156}) == kNothing);
+    CHECK(refusal({.slot_stride = -200}) ==
+          "StateSlots: slot_stride: expected at least 156, found -200");
+}
+
+TEST_CASE("strides under which rows would overlap", "[state_slots][errors]") {
+    const auto overlap = [](const std::string& strides) {
+        return "StateSlots: layer_stride: expected strides under which no two indices share an "
+               "element, found shape "
+               "[2, 3, 156] with strides " +
+               strides;
+    };
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 160, .layer_stride = 475}) ==
+          overlap("[475, 160, 1]"));
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 160, .layer_stride = 476}) == kNothing);
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 300, .layer_stride = 150}) ==
+          overlap("[150, 300, 1]"));
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 311, .layer_stride = 156}) ==
+          overlap("[156, 311, 1]"));
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 312, .layer_stride = 156}) == kNothing);
+    CHECK(refusal({.slots = 3, .layers = 2, .slot_stride = 160, .layer_stride = -480}) ==
+          overlap("[-480, 160, 1]"));
+}
+
+TEST_CASE("memory that is too small or not there", "[state_slots][errors]") {
+    const StateSlotsOptions options{.slots = 2, .layers = 2, .slot_stride = 160};
+    std::vector<float> memory(3 * 160 + 156);
+    const auto with = [&](std::span<float> span) {
+        return message_of([&] { StateSlots slots(small(), options, span); });
+    };
+    CHECK(with(memory) == kNothing);
+    CHECK(with(std::span<float>(memory).first(635)) ==
+          "StateSlots: memory: expected at least 636 floats, found 635 floats");
+    CHECK(with({}) == "StateSlots: memory: expected at least 636 floats, found a null pointer");
+}
+
+TEST_CASE("layers that are not there", "[state_slots][errors]") {
+    std::vector<float> memory(1000);
+    float* const layers[] = {memory.data(), nullptr};
+    CHECK(message_of([&] {
+              StateSlots slots(small(), {.slots = 2}, std::span<float* const>(layers));
+          }) == "StateSlots: layers[1]: expected memory, found a null pointer");
+    CHECK(message_of([&] { StateSlots slots(small(), {.slots = 2}, std::span<float* const>()); }) ==
+          "StateSlots: layers: expected at least 1, found 0");
+    CHECK(message_of([&] {
+              StateSlots slots(small(), {.slots = 2, .slot_stride = 10},
+                               std::span<float* const>(layers, 1));
+          }) == "StateSlots: slot_stride: expected at least 156, found 10");
+}
+
+TEST_CASE("a configuration that is wrong", "[state_slots][errors]") {
+    LayerConfig config = small();
+    config.conv_width = 1;
+    const std::string text = "LayerConfig::validate: conv_width: expected 2 to 8, found 1";
+    std::vector<float> memory(1000);
+    CHECK(message_of([&] { StateSlots slots(config, {}); }) == text);
+    CHECK(message_of([&] { StateSlots slots(config, {}, memory); }) == text);
+}
+
+TEST_CASE("slots and layers out of range", "[state_slots][errors]") {
+    std::vector<float> memory(1000, 3.0F);
+    const std::vector<float> before = memory;
+    StateSlots slots(small(), {.slots = 3, .layers = 2}, memory);
+    for (const index_t wrong : {-1, 3}) {
+        const std::string found = ": expected 0 to 2, found " + std::to_string(wrong);
+        CHECK(message_of([&] { slots.reset(wrong); }) == "StateSlots::reset: slot" + found);
+        CHECK(message_of([&] { slots.copy(wrong, 0); }) == "StateSlots::copy: from" + found);
+        CHECK(message_of([&] { slots.copy(0, wrong); }) == "StateSlots::copy: to" + found);
+        CHECK(message_of([&] { slots.check_slot("f", "x", wrong); }) == "f: x" + found);
+    }
+    for (const index_t wrong : {-1, 2}) {
+        const std::string found = ": layer: expected 0 to 1, found " + std::to_string(wrong);
+        CHECK(message_of([&] { static_cast<void>(slots.conv(wrong)); }) ==
+              "StateSlots::conv" + found);
+        CHECK(message_of([&] { static_cast<void>(slots.recurrent(wrong)); }) ==
+              "StateSlots::recurrent" + found);
+        CHECK(message_of([&] { slots.check_layer("f", wrong); }) == "f" + found);
+    }
+    CHECK(message_of([&] { slots.check_slot("f", "x", 2); }) == kNothing);
+    CHECK(message_of([&] { slots.check_layer("f", 1); }) == kNothing);
+    CHECK(bit_equal(memory, before));
+}
+
+TEST_CASE("an arena of another shape is refused", "[state_slots][errors]") {
+    const StateSlots slots(small(), {});
+    const auto refused = [&](const LayerConfig& config) {
+        return message_of([&] { slots.check_matches("forward", config); });
+    };
+    CHECK(refused(small()) == kNothing);
+    LayerConfig same = small();  // what the state does not depend on
+    same.hidden = 99;
+    same.gate = OutputGate::none;
+    CHECK(refused(same) == kNothing);
+
+    LayerConfig heads = small();
+    heads.n_heads_v = 2;
+    CHECK(refused(heads) ==
+          "forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [2, 3, 5, 22] and 3 conv "
+          "taps, found "
+          "[4, 3, 5, 32] and 3");
+    LayerConfig taps = small();
+    taps.conv_width = 3;
+    CHECK(refused(taps) ==
+          "forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, 3, 5, 32] and 2 conv "
+          "taps, found "
+          "[4, 3, 5, 32] and 3");
+    LayerConfig exchanged = small();  // the same number of floats in the recurrent part
+    exchanged.d_k = 5;
+    exchanged.d_v = 3;
+    CHECK(refused(exchanged) ==
+          "forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, 5, 3, 32] and 3 conv "
+          "taps, found "
+          "[4, 3, 5, 32] and 3");
+    LayerConfig key_heads = small();  // shows in the convolution alone
+    key_heads.n_heads_k = 4;
+    CHECK(refused(key_heads) ==
+          "forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, 3, 5, 44] and 3 conv "
+          "taps, found "
+          "[4, 3, 5, 32] and 3");
+}
