@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// What this shows: the smallest complete program. A layer with made-up weights reads a prompt of
-/// 100 tokens (prefill), then one more token (decode), which gives what one call over 101 tokens gives.
+/// 100 tokens (prefill), then one more token (decode), which gives what one call over 101 tokens
+/// gives.
 // [example-begin minimal]
+#include <deltanet/deltanet.hpp>
+
 #include <cmath>
 #include <cstdio>
 #include <random>
 #include <vector>
-
-#include <deltanet/deltanet.hpp>
 
 using namespace deltanet;
 
@@ -44,7 +45,8 @@ int main() {
     const auto x = numbers(101 * c.hidden, 1.0F);
     std::vector<float> y(x.size()), y_at_once(x.size());
     const View<const float, 2> x_rows(x.data(), {101, c.hidden});
-    const View<float, 2> rows(y.data(), {101, c.hidden}), at_once(y_at_once.data(), {101, c.hidden});
+    const View<float, 2> rows(y.data(), {101, c.hidden});
+    const View<float, 2> at_once(y_at_once.data(), {101, c.hidden});
 
     Batch prefill, decode, both;
     prefill.add({.slot = 0, .n_tokens = 100, .start = Start::fresh});
@@ -56,11 +58,17 @@ int main() {
 
     double difference = 0.0;
     for (index_t i = 0; i < 4; ++i) {
-        std::printf("y[100, %td]  decoded %7.4f  at once %7.4f\n", i, double{rows(100, i)}, double{at_once(100, i)});
-        difference += std::abs(double{rows(100, i)} - double{at_once(100, i)});
+        const auto decoded = static_cast<double>(rows(100, i));
+        const auto direct = static_cast<double>(at_once(100, i));
+        std::printf("y[100, %td]  decoded %7.4f  at once %7.4f\n", i, decoded, direct);
+        difference += std::abs(decoded - direct);
     }
     return difference < 1e-5 ? 0 : 1;
 }
 // [example-end minimal]
 
 // Expected output:
+// y[100, 0]  decoded -0.0379  at once -0.0379
+// y[100, 1]  decoded -0.2260  at once -0.2260
+// y[100, 2]  decoded  0.2616  at once  0.2616
+// y[100, 3]  decoded  0.0544  at once  0.0544

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What this shows: streaming decode of several sequences whose states live in slots. A prompt is read
-/// once, its state is copied to fork a second continuation, a third sequence joins in a slot that held
-/// another one before, and a reset slot is as good as a fresh start.
-#include <cstdio>
-
+/// What this shows: streaming decode of several sequences whose states live in slots. A prompt is
+/// read once, its state is copied to fork a second continuation, a third sequence joins in a slot
+/// that held another one before, and a reset slot is as good as a fresh start.
 #include "small_layer.hpp"
+
+#include <cstdio>
 
 using namespace deltanet;
 using namespace example;
@@ -34,7 +34,8 @@ int main() {
         const index_t n = batch.n_tokens();
         layer.forward(batch, rows(x, hidden, row, n), rows(y, hidden, row, n), slots);
         std::printf("step %d: %td sequences, y[0] =", step, n);
-        for (index_t i = 0; i < n; ++i) std::printf(" %7.3f", double{rows(y, hidden)(row + i, 0)});
+        for (index_t i = 0; i < n; ++i)
+            std::printf(" %7.3f", static_cast<double>(rows(y, hidden)(row + i, 0)));
         std::printf("\n");
         row += n;
     }
@@ -67,3 +68,9 @@ int main() {
 }
 
 // Expected output:
+// step 0: 2 sequences, y[0] =   0.221  -0.002
+// step 1: 2 sequences, y[0] =   0.173  -0.048
+// step 2: 3 sequences, y[0] =  -0.020   0.050  -0.016
+// step 3: 3 sequences, y[0] =  -0.184  -0.254  -0.315
+// step 4: 3 sequences, y[0] =   0.064   0.015  -0.039
+// fork equals a run of its own: yes; reset equals fresh: yes

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// What this shows: projections of your own. The layer multiplies by anything that models
-/// `LinearOperator`: here a matrix quantised to 8 bits with one scale per row, whose rows are tasks for
-/// the backend's threads. (A function that multiplies needs no type: see `CallableLinear`.)
-#include <cstdio>
-
+/// `LinearOperator`: here a matrix quantised to 8 bits with one scale per row, whose rows are tasks
+/// for the backend's threads. (A function that multiplies needs no type: see `CallableLinear`.)
 #include "small_layer.hpp"
+
+#include <cstdio>
 
 using namespace deltanet;
 using namespace example;
@@ -27,10 +27,13 @@ class Int8Linear {
     // What LinearOperator asks for: two sizes, the scratch of a call, and the call.
     [[nodiscard]] index_t in_features() const { return in_; }
     [[nodiscard]] index_t out_features() const { return out_; }
-    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/, index_t /*workers*/) const { return 0; }
+    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/, index_t /*workers*/) const {
+        return 0;
+    }
 
     template <Executor E>
-    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte>, E& executor) const {
+    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte>,
+                    E& executor) const {
         executor.parallel_for(out_, [&](index_t o, index_t /*worker*/) {
             const std::int8_t* const w = bytes_.data() + o * in_;
             for (index_t t = 0; t < x.size(0); ++t) {  // x, y may be columns of wider buffers
@@ -71,3 +74,4 @@ int main() {
 }
 
 // Expected output:
+// 8-bit weights: relative error 1.2 %

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// A layer with small random weights, the same numbers on every machine: what the numbered examples run
-/// when their subject is something else. 01_minimal.cpp shows the same without this header.
+/// A layer with small random weights, the same numbers on every machine: what the numbered examples
+/// run when their subject is something else. 01_minimal.cpp shows the same without this header.
 #pragma once
+
+#include <deltanet/deltanet.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
 #include <vector>
-
-#include <deltanet/deltanet.hpp>
 
 namespace example {
 
@@ -31,7 +31,8 @@ inline std::vector<float> numbers(index_t count, float scale, std::uint32_t seed
 inline View<float, 2> rows(std::vector<float>& values, index_t width) {
     return {values.data(), {static_cast<index_t>(values.size()) / width, width}};
 }
-inline View<float, 2> rows(std::vector<float>& values, index_t width, index_t first, index_t count) {
+inline View<float, 2> rows(std::vector<float>& values, index_t width, index_t first,
+                           index_t count) {
     return rows(values, width).slice(0, first, count);
 }
 
@@ -48,7 +49,8 @@ inline double relative_error(const std::vector<float>& a, const std::vector<floa
 
 /// Owns the memory that `weights()` points into.
 struct SmallLayer {
-    deltanet::LayerConfig config{.hidden = 64, .n_heads_k = 2, .n_heads_v = 4, .d_k = 16, .d_v = 32};
+    deltanet::LayerConfig config{
+        .hidden = 64, .n_heads_k = 2, .n_heads_v = 4, .d_k = 16, .d_v = 32};
     index_t in_rows = config.conv_dim() + config.value_dim() + 2 * config.n_heads_v;  // q k v z b a
     std::vector<float> in_proj = numbers(in_rows * config.hidden, 0.2F, 1);
     std::vector<float> out_proj = numbers(config.hidden * config.value_dim(), 0.1F, 2);

@@ -8,9 +8,11 @@ Usage::
 
 The saved bfloat16 weights are raised to float32 and everything runs in float32 on the CPU.
 The file holds ``prompt`` U8 [n], ``prompt_logits`` F32 [n, 256] (the whole prompt in one
-call), and ``greedy`` U8 [200] (the most likely continuation, one token a time on the cache
-that the prompt left). Its metadata tell the versions and ``min_margin``, the smallest
-difference between the two highest logits over the 200 choices.
+call), ``greedy`` U8 [200] (the most likely continuation, one token a time on the cache that
+the prompt left), ``sample`` U8 [200] (a continuation drawn at temperature 0.6) and
+``sample_logits`` F32 [32, 256] (the logits that the last 32 bytes of the sample were drawn
+from). Its metadata tell the versions and ``min_margin``, the smallest difference between the
+two highest logits over the 200 greedy choices.
 """
 
 import argparse
@@ -27,10 +29,18 @@ from transformers import DynamicCache, Qwen3_5ForCausalLM
 
 MODEL_DIR = Path(__file__).resolve().parent / "model"
 EXPECTED = MODEL_DIR / "expected.safetensors"
-GREEDY = 200
+COUNT = 200
+TEMPERATURE = 0.6
+SEED = 1
+KEPT_LOGITS = 32
 TOLERANCE = 1e-3  # largest allowed difference between two float32 runs
 
-PROMPT = b"PROMPT_HERE"
+# From the held-out end of Mansfield Park.
+PROMPT = (
+    b"Even in the midst of his late infatuation, he had acknowledged Fanny's mental superiority. "
+    b"What must be his sense of it now, therefore? She was of course only too good for him; "
+    b"but as nobody minds having what is too good"
+)
 
 
 def step(model, tokens, cache, position):
@@ -46,21 +56,27 @@ def step(model, tokens, cache, position):
 
 
 @torch.no_grad()
-def compute(model, prompt, count):
-    """Return (prompt logits, greedy tokens, the logits each greedy token was chosen from)."""
+def compute(model, prompt, count, choose=torch.argmax):
+    """Return (prompt logits, `count` more tokens, the logits each of them was chosen from)."""
     cache = DynamicCache(config=model.config)
     prompt_logits = step(model, prompt, cache, 0)
     tokens, chosen_from = [], [prompt_logits[-1]]
     for i in range(count):
-        tokens.append(chosen_from[-1].argmax())
+        tokens.append(choose(chosen_from[-1]))
         chosen_from.append(step(model, tokens[-1][None], cache, len(prompt) + i)[0])
     return prompt_logits, torch.stack(tokens), torch.stack(chosen_from[:-1])
 
 
+def sampler(seed):
+    """Return a function that draws a token from logits at TEMPERATURE."""
+    generator = torch.Generator().manual_seed(seed)
+    return lambda logits: torch.multinomial(torch.softmax(logits / TEMPERATURE, -1), 1, generator=generator)[0]
+
+
 @torch.no_grad()
-def check_consistency(model, prompt, greedy, chosen_from):
-    """The logits of the token-by-token run must be those of one call over all tokens."""
-    everything = torch.cat([prompt, greedy])
+def call_difference(model, prompt, tokens, chosen_from):
+    """Largest logit difference between the token-by-token run and one call over all tokens."""
+    everything = torch.cat([prompt, tokens])
     together = step(model, everything, DynamicCache(config=model.config), 0)
     return (together[len(prompt) - 1 : -1] - chosen_from).abs().max().item()
 
@@ -69,6 +85,7 @@ def write(tensors, margin):
     """Write expected.safetensors."""
     save_file(tensors, EXPECTED, {
         "min_margin": f"{margin:.6f}",
+        "sample_temperature": str(TEMPERATURE),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "date": datetime.date.today().isoformat(),
@@ -81,8 +98,9 @@ def write(tensors, margin):
 def compare(tensors):
     """Compare with the file; exit with an error when it tells something else."""
     with safe_open(EXPECTED, "pt") as file:
-        worst = (file.get_tensor("prompt_logits") - tensors["prompt_logits"]).abs().max().item()
-        same = all(torch.equal(file.get_tensor(name), tensors[name]) for name in ("prompt", "greedy"))
+        worst = max((file.get_tensor(name) - tensors[name]).abs().max().item()
+                    for name in ("prompt_logits", "sample_logits"))
+        same = all(torch.equal(file.get_tensor(name), tensors[name]) for name in ("prompt", "greedy", "sample"))
     print(f"compared with {EXPECTED.name}: largest logit difference {worst:.1e}, same bytes: {same}")
     if worst > TOLERANCE or not same:
         sys.exit("the recorded values differ")
@@ -96,17 +114,23 @@ def main():
     torch.set_num_threads(1)
     model = Qwen3_5ForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32).eval()
     prompt = torch.tensor(list(PROMPT))
-    prompt_logits, greedy, chosen_from = compute(model, prompt, GREEDY)
-    best = chosen_from.topk(2).values
+    prompt_logits, greedy, greedy_logits = compute(model, prompt, COUNT)
+    _, sample, sample_logits = compute(model, prompt, COUNT, sampler(SEED))
+    best = greedy_logits.topk(2).values
     margin = (best[:, 0] - best[:, 1]).min().item()
-    print(PROMPT.decode() + "|" + bytes(greedy.tolist()).decode(errors="replace"))
-    print(f"prompt {len(PROMPT)} bytes; smallest margin over {GREEDY} choices: {margin:.4f}; "
-          f"one call against token by token: {check_consistency(model, prompt, greedy, chosen_from):.1e}")
+    print(f"prompt ({len(PROMPT)} bytes): {PROMPT.decode()}")
+    print(f"greedy: {bytes(greedy.tolist()).decode(errors='replace')}")
+    print(f"sample: {bytes(sample.tolist()).decode(errors='replace')}")
+    print(f"smallest greedy margin {margin:.4f}; one call against token by token: "
+          f"greedy {call_difference(model, prompt, greedy, greedy_logits):.1e}, "
+          f"sample {call_difference(model, prompt, sample, sample_logits):.1e}")
 
     tensors = {
         "prompt": prompt.to(torch.uint8),
         "prompt_logits": prompt_logits.contiguous(),
         "greedy": greedy.to(torch.uint8),
+        "sample": sample.to(torch.uint8),
+        "sample_logits": sample_logits[-KEPT_LOGITS:].contiguous(),
     }
     if args.check:
         compare(tensors)

@@ -240,7 +240,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for the text and the checkpoints")
     parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--minutes", type=float, default=37.0, help="anneal early on a slower machine")
+    parser.add_argument("--minutes", type=float, default=40.0, help="anneal early on a slower machine")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
