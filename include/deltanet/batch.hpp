@@ -6,7 +6,6 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -34,6 +33,7 @@ class Batch {
         output_tokens_.clear();
         output_rows_.clear();
         n_tokens_ = 0;
+        closed_ = false;
         select_ = false;
     }
 
@@ -41,7 +41,7 @@ class Batch {
     /// already in the batch, for a negative token count, and after `assign_tokens` or `select_outputs`.
     Batch& add(const BatchSequence& sequence) {
         const char* const where = "Batch::add";
-        if (select_ || !rows_.empty()) {
+        if (closed_) {
             detail::fail(where, "batch", "a batch built by add alone, outputs selected last",
                          "one built from tokens or with selected outputs");
         }
@@ -49,7 +49,7 @@ class Batch {
         detail::check_at_least(where, "n_tokens", sequence.n_tokens, 0);
         if (const SequenceSpan* const other = find(sequence.slot)) {
             detail::fail(where, "slot", "a slot used once in a batch",
-                         detail::concat("slot ", sequence.slot, ", which already has ", other->n_tokens, " tokens"));
+                         detail::concat("slot ", sequence.slot, ", already there with n_tokens = ", other->n_tokens));
         }
         spans_.push_back({n_tokens_, sequence.n_tokens, sequence.slot, sequence.start});
         n_tokens_ += sequence.n_tokens;
@@ -61,8 +61,12 @@ class Batch {
     /// sequence starts fresh if the position of its first row is 0; without positions every sequence resumes.
     /// Positions of a sequence may repeat or jump (multimodal ones do) but not fall. Replaces what the batch
     /// held; on `Error` the batch is as it was.
-    template <std::integral Id, std::integral Position = Id>
-    void assign_tokens(std::span<const Id> sequence_ids, std::span<const Position> positions = {}) {
+    ///
+    /// Ids and positions are vectors, arrays or spans of any integer types.
+    template <class Ids, class Positions>
+    void assign_tokens(const Ids& ids, const Positions& positions_of_rows) {
+        const std::span sequence_ids(ids);
+        const std::span positions(positions_of_rows);
         const char* const where = "Batch::assign_tokens";
         if (!positions.empty() && positions.size() != sequence_ids.size()) {
             detail::fail(where, "positions", detail::concat(sequence_ids.size(), " entries, one per token"),
@@ -92,6 +96,7 @@ class Batch {
             }
         }
         clear();
+        closed_ = true;
         spans_ = std::move(spans);
         n_tokens_ = static_cast<index_t>(order.size());
         if (!std::is_sorted(order.begin(), order.end())) {
@@ -100,11 +105,21 @@ class Batch {
         }
     }
 
-    template <std::integral Id>
-    [[nodiscard]] static Batch from_tokens(std::span<const Id> sequence_ids, std::span<const Id> positions = {}) {
+    template <class Ids>
+    void assign_tokens(const Ids& ids) {
+        assign_tokens(ids, std::span<const index_t>());
+    }
+
+    /// A new batch by `assign_tokens`.
+    template <class Ids, class Positions>
+    [[nodiscard]] static Batch from_tokens(const Ids& ids, const Positions& positions) {
         Batch batch;
-        batch.assign_tokens(sequence_ids, positions);
+        batch.assign_tokens(ids, positions);
         return batch;
+    }
+    template <class Ids>
+    [[nodiscard]] static Batch from_tokens(const Ids& ids) {
+        return from_tokens(ids, std::span<const index_t>());
     }
 
     /// Only these rows of the batch are wanted: row j of y belongs to row rows[j] of x. Any order, also none
@@ -113,7 +128,7 @@ class Batch {
         for (std::size_t j = 0; j < rows.size(); ++j) {
             if (rows[j] < 0 || rows[j] >= n_tokens_) {
                 detail::fail("Batch::select_outputs", detail::concat("rows[", j, "]"),
-                             detail::concat("0 to ", n_tokens_ - 1), detail::concat(rows[j]));
+                             detail::range_text(n_tokens_), detail::concat(rows[j]));
             }
         }
         std::vector<index_t> tokens(rows.begin(), rows.end());
@@ -123,6 +138,7 @@ class Batch {
         }
         output_tokens_ = std::move(tokens);
         output_rows_.assign(rows.begin(), rows.end());
+        closed_ = true;
         select_ = true;
     }
 
@@ -183,6 +199,7 @@ class Batch {
     std::vector<index_t> output_tokens_;  ///< token of each row of y
     std::vector<index_t> output_rows_;    ///< row of x of each row of y
     index_t n_tokens_ = 0;
+    bool closed_ = false;  ///< built from tokens or with outputs selected: nothing can be added
     bool select_ = false;
 };
 

@@ -6,6 +6,7 @@
 /// caller who catches the error finds outputs and state as they were.
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -28,12 +29,17 @@ inline void append(std::string& text, std::string_view piece) { text += piece; }
 inline void append(std::string& text, const char* piece) { text += piece; }
 inline void append(std::string& text, const std::string& piece) { text += piece; }
 template <class Number>
-    requires std::is_arithmetic_v<Number>
+    requires std::is_integral_v<Number>
 void append(std::string& text, Number number) {
     text += std::to_string(number);
 }
+inline void append(std::string& text, double number) {
+    char digits[32];
+    std::snprintf(digits, sizeof(digits), "%g", number);  // std::to_string turns 1e-9 into 0.000000
+    text += digits;
+}
 
-/// The pieces one after another; numbers as decimals.
+/// The pieces one after another; numbers in decimal.
 template <class... Pieces>
 [[nodiscard]] std::string concat(const Pieces&... pieces) {
     std::string text;

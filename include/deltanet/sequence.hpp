@@ -36,11 +36,11 @@ inline void check_sequences(std::string_view function, std::span<const SequenceS
     for (std::size_t i = 0; i < sequences.size(); ++i) {
         const SequenceSpan& s = sequences[i];
         if (s.slot < 0 || s.slot >= n_slots) {
-            fail(function, concat("sequences[", i, "].slot"), concat("0 to ", n_slots - 1), concat(s.slot));
+            fail(function, concat("sequences[", i, "].slot"), range_text(n_slots), concat(s.slot));
         }
         if (s.first_token < 0 || s.n_tokens < 0 || s.first_token > n_tokens - s.n_tokens) {
             fail(function, concat("sequences[", i, "]"), concat("tokens inside [0, ", n_tokens, ")"),
-                 concat("[", s.first_token, ", ", s.first_token + s.n_tokens, ")"));
+                 concat(s.n_tokens, " tokens from ", s.first_token, " on"));
         }
         for (std::size_t j = 0; j < i; ++j) {
             const SequenceSpan& o = sequences[j];

@@ -77,7 +77,7 @@ class StateSlots {
     }
 
     [[nodiscard]] index_t n_slots() const noexcept { return options_.slots; }
-    [[nodiscard]] index_t n_layers() const noexcept { return options_.layers; }
+    [[nodiscard]] index_t n_layers() const noexcept { return static_cast<index_t>(bases_.size()); }
     [[nodiscard]] index_t conv_dim() const noexcept { return conv_dim_; }
     [[nodiscard]] index_t conv_taps() const noexcept { return conv_taps_; }
     [[nodiscard]] index_t n_heads_v() const noexcept { return n_heads_v_; }
@@ -170,7 +170,7 @@ class StateSlots {
 
     static void check_range(std::string_view function, std::string_view argument, index_t value, index_t count) {
         if (value < 0 || value >= count) {
-            detail::fail(function, argument, detail::concat("0 to ", count - 1), detail::concat(value));
+            detail::fail(function, argument, detail::range_text(count), detail::concat(value));
         }
     }
 

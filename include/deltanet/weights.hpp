@@ -86,8 +86,10 @@ struct ProjectionLayout {
     }
 };
 
+class EigenLinear;
+
 /// Views, not owned. Optional ones are left empty.
-template <LinearOperator L>
+template <LinearOperator L = EigenLinear>
 struct LayerWeights {
     /// Their outputs side by side are a row of `layout`: {qkvz, ba}, {qkv, z, b, a}, {q, k, v, z, b, a}, ...
     std::vector<L> in_proj;

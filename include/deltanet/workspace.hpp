@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 
 #include <deltanet/detail/check.hpp>
 
@@ -27,6 +28,16 @@ class Workspace {
         }
     }
 
+    Workspace(Workspace&& other) noexcept
+        : memory_(std::exchange(other.memory_, {})), owned_(std::move(other.owned_)),
+          fixed_(std::exchange(other.fixed_, false)) {}
+    Workspace& operator=(Workspace&& other) noexcept {
+        memory_ = std::exchange(other.memory_, {});
+        owned_ = std::move(other.owned_);
+        fixed_ = std::exchange(other.fixed_, false);
+        return *this;
+    }
+
     [[nodiscard]] index_t size_bytes() const noexcept { return static_cast<index_t>(memory_.size()); }
 
     /// At least `bytes` bytes, aligned to 64.
@@ -34,7 +45,7 @@ class Workspace {
         if (bytes > size_bytes()) {
             if (fixed_) {
                 detail::fail("Workspace", "memory", detail::concat("at least ", bytes, " bytes"),
-                             detail::concat(size_bytes()));
+                             detail::concat(size_bytes(), " bytes"));
             }
             memory_ = {};
             owned_.reset();  // first give back, then take: both at once may not fit

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The pieces of the chunked delta rule by themselves: the register tile, the solve, the prepared matrices.
+/// The pieces of the chunked delta rule by themselves: the register tile, the solve, the prepared
+/// matrices.
 #include "fixtures.hpp"
 
 using namespace deltanet;
@@ -16,14 +17,15 @@ constexpr int batches = tuning::tile_batches<Arch>;
 template <class T>
 double dot(const T* a, index_t stride_a, const T* b, index_t stride_b, index_t n) {
     double sum = 0.0;
-    for (index_t p = 0; p < n; ++p) sum += static_cast<double>(a[p * stride_a]) * static_cast<double>(b[p * stride_b]);
+    for (index_t p = 0; p < n; ++p)
+        sum += static_cast<double>(a[p * stride_a]) * static_cast<double>(b[p * stride_b]);
     return sum;
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a register tile is a matrix product for every number of rows", "[chunk_kernels]", float,
-                   double) {
+TEMPLATE_TEST_CASE("a register tile is a matrix product for every number of rows",
+                   "[chunk_kernels]", float, double) {
     using T = TestType;
     constexpr index_t cols = batches * n_lanes<T>;
     std::mt19937 generator(81);
@@ -38,16 +40,18 @@ TEMPLATE_TEST_CASE("a register tile is a matrix product for every number of rows
                 kernels::for_each_row_tile<max_rows>(n_rows, [&](auto rows, index_t row) noexcept {
                     kernels::RegisterTile<Arch, T, rows.value, batches> tile;
                     tile.zero();
-                    tile.add_product(a.cview().data() + row * a.cview().stride(0), a.cview().stride(0),
-                                     b.cview().data(), b.cview().stride(0), n);
-                    tile.store_to(c.view().data() + row * c.view().stride(0), c.view().stride(0), width);
+                    tile.add_product(a.cview().data() + row * a.cview().stride(0),
+                                     a.cview().stride(0), b.cview().data(), b.cview().stride(0), n);
+                    tile.store_to(c.view().data() + row * c.view().stride(0), c.view().stride(0),
+                                  width);
                 });
                 CAPTURE(n_rows, n, width);
                 CHECK(c.red_zone_intact());
                 Tensor<double, 2> expected({n_rows, width});
                 for (index_t i = 0; i < n_rows; ++i) {
                     for (index_t j = 0; j < width; ++j) {
-                        expected.view()(i, j) = dot(a.cview().ptr(i), 1, b.cview().data() + j, b.cview().stride(0), n);
+                        expected.view()(i, j) =
+                            dot(a.cview().ptr(i), 1, b.cview().data() + j, b.cview().stride(0), n);
                     }
                 }
                 Tensor<double, 2> actual({n_rows, width});
@@ -83,20 +87,23 @@ TEMPLATE_TEST_CASE("the chunk solve inverts I + A", "[chunk_kernels]", float, do
         Tensor<T, 2> residual({n, cols});
         for (index_t i = 0; i < n; ++i) {
             for (index_t j = 0; j < cols; ++j) {
-                const double product = dot(minus_a.cview().ptr(i), 1, u.cview().data() + j, cols, i);
-                residual.view()(i, j) = static_cast<T>(static_cast<double>(u.view()(i, j)) - product);
+                const double product =
+                    dot(minus_a.cview().ptr(i), 1, u.cview().data() + j, cols, i);
+                residual.view()(i, j) =
+                    static_cast<T>(static_cast<double>(u.view()(i, j)) - product);
             }
         }
         double largest = 1.0;
         for (const T x : u.values()) largest = std::max(largest, std::abs(static_cast<double>(x)));
         CAPTURE(n);
         // Row i sums i products of 0.2 times u, each rounded once.
-        check_elements(residual.values(), r.values(), 0.0, eps<T>() * (1.0 + 0.2 * static_cast<double>(n)) * largest);
+        check_elements(residual.values(), r.values(), 0.0,
+                       eps<T>() * (1.0 + 0.2 * static_cast<double>(n)) * largest);
     }
 }
 
-TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right beside -3000", "[chunk_kernels]", float,
-                   double) {
+TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right beside -3000",
+                   "[chunk_kernels]", float, double) {
     using T = TestType;
     using Scratch = kernels::ChunkScratch<Arch, T>;
     constexpr index_t chunk = tuning::chunk_tokens;
@@ -110,16 +117,19 @@ TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right besi
         k.random(generator, -1, 1).normalise();
         q.random(generator, -1, 1).normalise();
         beta.random(generator, 0.1, 1.9);
-        g.for_each([&](T& x) { x = static_cast<T>(generator() % 9 == 0 ? -3000.0 : -1e-2 * static_cast<double>(generator() % 10)); });
-        Tensor<T, 1> memory({Scratch::bytes(d_k) / static_cast<index_t>(sizeof(T))});
+        g.for_each([&](T& x) {
+            x = static_cast<T>(
+                generator() % 9 == 0 ? -3000.0 : -1e-2 * static_cast<double>(generator() % 10));
+        });
+        Tensor<T, 1> memory({Scratch::bytes(d_k, 1) / static_cast<index_t>(sizeof(T))});
         memory.fill(red_zone<T>());
         Scratch scratch{};
-        scratch.carve(memory.view().data(), d_k);
+        scratch.carve(memory.view().data(), d_k, 1);
         const T scale = T(0.5);
-        kernels::chunk_products<Arch>(k.cview().data(), k.cview().stride(0), q.cview().data(), q.cview().stride(0), n,
-                                      d_k, scratch);
-        const T total =
-            kernels::chunk_gate<Arch>(g.cview().data(), 1, beta.cview().data(), 1, n, scale, scratch);
+        kernels::chunk_products<Arch>(k.cview().data(), k.cview().stride(0), q.cview().data(),
+                                      q.cview().stride(0), n, d_k, scratch);
+        const T total = kernels::chunk_gate<Arch>(g.cview().data(), 1, beta.cview().data(), 1, n,
+                                                  scale, scratch);
         CAPTURE(n);
         double prefix = 0.0;
         for (index_t i = 0; i < n; ++i) {
@@ -128,7 +138,8 @@ TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right besi
             for (index_t j = i + 1; j < n; ++j) suffix += static_cast<double>(g.view()(j));
             // A sum of up to 64 exponents of up to 0.1 in all, and a dot product of d_k terms.
             const double bound = eps<T>() * (8.0 + d_k);
-            CHECK(std::abs(static_cast<double>(scratch.read_q[i]) - 0.5 * std::exp(prefix)) <= bound);
+            CHECK(std::abs(static_cast<double>(scratch.read_q[i]) - 0.5 * std::exp(prefix)) <=
+                  bound);
             CHECK(std::abs(static_cast<double>(scratch.write[i]) - std::exp(suffix)) <= bound);
             CHECK(std::abs(static_cast<double>(scratch.read_k[i]) +
                            static_cast<double>(beta.view()(i)) * std::exp(prefix)) <= bound);
@@ -145,8 +156,11 @@ TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right besi
                 const double kk = dot(k.cview().ptr(i), 1, k.cview().ptr(j), 1, d_k);
                 const double qk = dot(q.cview().ptr(i), 1, k.cview().ptr(j), 1, d_k);
                 const double b = static_cast<double>(beta.view()(i));
-                if (j < i) right = right && std::abs(static_cast<double>(a) + b * std::exp(decay) * kk) <= bound;
-                right = right && std::abs(static_cast<double>(p) - 0.5 * std::exp(decay) * qk) <= bound;
+                if (j < i)
+                    right = right &&
+                            std::abs(static_cast<double>(a) + b * std::exp(decay) * kk) <= bound;
+                right =
+                    right && std::abs(static_cast<double>(p) - 0.5 * std::exp(decay) * qk) <= bound;
             }
             CHECK(masked);
             CHECK(right);

@@ -57,8 +57,8 @@ struct ConvProblem {
     Tensor<T, 2> output;
 };
 
-/// W products of terms up to 2 and a bias up to 1, each rounded, then exp of a number up to 2 W + 1 whose
-/// rounding weighs as much: W (2 W + 1) roundings of the size of the sum.
+/// W products of terms up to 2 and a bias up to 1, each rounded, then exp of a number up to 2 W + 1
+/// whose rounding weighs as much: W (2 W + 1) roundings of the size of the sum.
 template <class T>
 void check_conv(ConvProblem<T>& actual, ConvProblem<T>& expected, index_t width) {
     const auto w = static_cast<double>(width);
@@ -71,8 +71,8 @@ void check_conv(ConvProblem<T>& actual, ConvProblem<T>& expected, index_t width)
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("conv1d agrees with the reference for every width, length and start", "[conv1d]", float,
-                   double) {
+TEMPLATE_TEST_CASE("conv1d agrees with the reference for every width, length and start", "[conv1d]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(41);
     for (index_t width = 2; width <= 8; ++width) {
@@ -97,8 +97,9 @@ TEMPLATE_TEST_CASE("conv1d agrees with the reference for every width, length and
     }
 }
 
-TEMPLATE_TEST_CASE("conv1d agrees with the reference for every channel count, group, stride and alignment",
-                   "[conv1d]", float, double) {
+TEMPLATE_TEST_CASE(
+    "conv1d agrees with the reference for every channel count, group, stride and alignment",
+    "[conv1d]", float, double) {
     using T = TestType;
     std::mt19937 generator(42);
     std::vector<index_t> counts = counts_around(n_lanes<T>);
@@ -145,7 +146,8 @@ TEMPLATE_TEST_CASE("conv1d takes tap-major weights", "[conv1d]", float, double) 
     CHECK(bit_equal(one.output.values(), other.output.values()));
 }
 
-TEMPLATE_TEST_CASE("conv1d: a sequence cut anywhere gives the same bits", "[conv1d]", float, double) {
+TEMPLATE_TEST_CASE("conv1d: a sequence cut anywhere gives the same bits", "[conv1d]", float,
+                   double) {
     using T = TestType;
     std::mt19937 generator(44);
     for (index_t width = 2; width <= 8; ++width) {
@@ -170,7 +172,8 @@ TEMPLATE_TEST_CASE("conv1d: a sequence cut anywhere gives the same bits", "[conv
     }
 }
 
-TEMPLATE_TEST_CASE("conv1d: a channel's result does not depend on where it stands", "[conv1d]", float, double) {
+TEMPLATE_TEST_CASE("conv1d: a channel's result does not depend on where it stands", "[conv1d]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(45);
     constexpr index_t channels = 29;
@@ -194,13 +197,16 @@ TEMPLATE_TEST_CASE("conv1d: a channel's result does not depend on where it stand
     }
 }
 
-TEMPLATE_TEST_CASE("conv1d: order of sequences, executor and a neighbour's NaN change nothing", "[conv1d]", float,
-                   double) {
+TEMPLATE_TEST_CASE("conv1d: order of sequences, executor and a neighbour's NaN change nothing",
+                   "[conv1d]", float, double) {
     using T = TestType;
     std::mt19937 generator(46);
-    const std::vector<SequenceSpan> sequences{
-        {0, 5, 2, Start::resume}, {5, 1, 0, Start::fresh}, {6, 0, 3, Start::fresh}, {6, 9, 1, Start::resume}};
-    const std::vector<SequenceSpan> shuffled{sequences[3], sequences[1], sequences[0], sequences[2]};
+    const std::vector<SequenceSpan> sequences{{0, 5, 2, Start::resume},
+                                              {5, 1, 0, Start::fresh},
+                                              {6, 0, 3, Start::fresh},
+                                              {6, 9, 1, Start::resume}};
+    const std::vector<SequenceSpan> shuffled{sequences[3], sequences[1], sequences[0],
+                                             sequences[2]};
     const typename ConvProblem<T>::Sizes sizes{15, 1, 300, 4, 5};
     ConvProblem<T> one(sizes);
     one.random(generator);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Where a chunked delta rule goes wrong while random tests still pass: decays of -3000 per token among
-/// tiny ones, beta near 2 on one repeated key, zeros, and memory full of NaN.
+/// Where a chunked delta rule goes wrong while random tests still pass: decays of -3000 per token
+/// among tiny ones, beta near 2 on one repeated key, zeros, and memory full of NaN.
 #include "fixtures.hpp"
 
 using namespace deltanet;
@@ -11,8 +11,8 @@ namespace {
 
 /// Runs `problem` in the mode and compares with the double oracle on the same inputs.
 template <class T>
-void compare(DeltaProblem<T>& problem, const typename DeltaProblem<double>::Sizes& sizes, ScanMode mode,
-             double bound) {
+void compare(DeltaProblem<T>& problem, const typename DeltaProblem<double>::Sizes& sizes,
+             ScanMode mode, double bound) {
     DeltaProblem<double> expected(sizes);
     expected.copy_inputs(problem);
     expected.state.copy_from(problem.state);
@@ -31,7 +31,8 @@ void compare(DeltaProblem<T>& problem, const typename DeltaProblem<double>::Size
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("delta_rule: decays down to -3000 among tiny ones", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule: decays down to -3000 among tiny ones", "[delta_rule]", float,
+                   double) {
     using T = TestType;
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
         for (const double extreme : {-40.0, -3000.0}) {
@@ -40,18 +41,21 @@ TEMPLATE_TEST_CASE("delta_rule: decays down to -3000 among tiny ones", "[delta_r
                 DeltaProblem<T> problem({150, 2, 2, 32, 24});
                 problem.random(generator);
                 problem.decay_log.for_each([&](T& g) {
-                    g = static_cast<T>(generator() % every == 0 ? extreme : -1e-3 * static_cast<double>(generator() % 10));
+                    g = static_cast<T>(generator() % every == 0
+                                           ? extreme
+                                           : -1e-3 * static_cast<double>(generator() % 10));
                 });
                 CAPTURE(static_cast<int>(mode), extreme, every);
                 // The bounds of random data: nothing extra is granted.
-                compare(problem, {150, 2, 2, 32, 24}, mode, std::is_same_v<T, double> ? 1e-10 : 5e-6);
+                compare(problem, {150, 2, 2, 32, 24}, mode,
+                        std::is_same_v<T, double> ? 1e-10 : 5e-6);
             }
         }
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: an infinite decay forgets everything and nothing else", "[delta_rule]", float,
-                   double) {
+TEMPLATE_TEST_CASE("delta_rule: an infinite decay forgets everything and nothing else",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
         std::mt19937 generator(72);
@@ -74,13 +78,14 @@ TEMPLATE_TEST_CASE("delta_rule: beta near 2 on one repeated key", "[delta_rule]"
             for (index_t i = 0; i < 32; ++i) problem.k.view()(t, 0, i) = problem.k.view()(0, 0, i);
         }
         CAPTURE(static_cast<int>(mode));
-        // Each token reflects along k with a factor of up to -0.999: errors live for a thousand tokens
-        // instead of dying within a few, and add up over the 200 here.
+        // Each token reflects along k with a factor of up to -0.999: errors live for a thousand
+        // tokens instead of dying within a few, and add up over the 200 here.
         compare(problem, {200, 1, 2, 32, 24}, mode, std::is_same_v<T, double> ? 1e-10 : 5e-5);
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: beta 0 and decay 0 keep the state bit for bit", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule: beta 0 and decay 0 keep the state bit for bit", "[delta_rule]",
+                   float, double) {
     using T = TestType;
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
         std::mt19937 generator(74);
@@ -96,7 +101,8 @@ TEMPLATE_TEST_CASE("delta_rule: beta 0 and decay 0 keep the state bit for bit", 
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: a fresh start does not see what the slot held", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule: a fresh start does not see what the slot held", "[delta_rule]",
+                   float, double) {
     using T = TestType;
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
         for (const index_t n_tokens : {0, 1, 2, 65}) {

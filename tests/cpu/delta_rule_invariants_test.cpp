@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What must hold bit for bit, whatever the rounding: cuts of a sequence in the recurrent form, order of
-/// heads, of sequences and of tasks, neighbours in the batch.
+/// What must hold bit for bit, whatever the rounding: cuts of a sequence in the recurrent form,
+/// order of heads, of sequences and of tasks, neighbours in the batch.
 #include "fixtures.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
 
-TEMPLATE_TEST_CASE("delta_rule: a recurrent sequence cut anywhere gives the same bits", "[delta_rule]", float,
-                   double) {
+TEMPLATE_TEST_CASE("delta_rule: a recurrent sequence cut anywhere gives the same bits",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(61);
     constexpr index_t n_tokens = 37;
@@ -34,8 +34,8 @@ TEMPLATE_TEST_CASE("delta_rule: a recurrent sequence cut anywhere gives the same
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: a chunked sequence cut at the chunk grid gives the same bits", "[delta_rule]",
-                   float, double) {
+TEMPLATE_TEST_CASE("delta_rule: a chunked sequence cut at the chunk grid gives the same bits",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(62);
     constexpr index_t cut = 2 * cpu::tuning::chunk_tokens;
@@ -54,8 +54,8 @@ TEMPLATE_TEST_CASE("delta_rule: a chunked sequence cut at the chunk grid gives t
     CHECK(bit_equal(whole.state.values(), parts.state.values()));
 }
 
-TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, bit for bit", "[delta_rule]", float,
-                   double) {
+TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, bit for bit",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(63);
     constexpr index_t n_heads_k = 3;
@@ -75,7 +75,8 @@ TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, 
                 for (index_t t = 0; t < n_tokens; ++t) {
                     tiled.decay_log.view()(t, to) = grouped.decay_log.view()(t, from);
                     tiled.beta.view()(t, to) = grouped.beta.view()(t, from);
-                    for (index_t i = 0; i < 20; ++i) tiled.v.view()(t, to, i) = grouped.v.view()(t, from, i);
+                    for (index_t i = 0; i < 20; ++i)
+                        tiled.v.view()(t, to, i) = grouped.v.view()(t, from, i);
                 }
                 for (index_t i = 0; i < 16; ++i) {
                     for (index_t j = 0; j < 20; ++j) {
@@ -91,12 +92,14 @@ TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, 
             for_each_pair([&](index_t from, index_t to) {
                 for (index_t t = 0; t < n_tokens; ++t) {
                     for (index_t i = 0; i < 20; ++i) {
-                        same = same && same_bits(tiled.output.view()(t, to, i), grouped.output.view()(t, from, i));
+                        same = same && same_bits(tiled.output.view()(t, to, i),
+                                                 grouped.output.view()(t, from, i));
                     }
                 }
                 for (index_t i = 0; i < 16; ++i) {
                     for (index_t j = 0; j < 20; ++j) {
-                        same = same && same_bits(tiled.state.view()(0, to, i, j), grouped.state.view()(0, from, i, j));
+                        same = same && same_bits(tiled.state.view()(0, to, i, j),
+                                                 grouped.state.view()(0, from, i, j));
                     }
                 }
             });
@@ -108,12 +111,14 @@ TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, 
 
 namespace {
 
-/// Five sequences of a mixed batch: prefill, decode, verify, an empty one that starts afresh, another prefill.
-const std::vector<SequenceSpan> mixed_batch{{0, 70, 3, Start::fresh},
-                                            {70, 1, 0, Start::resume},
-                                            {71, 4, 5, Start::resume},
-                                            {75, 0, 1, Start::fresh},
-                                            {77, 130, 2, Start::resume}};  // tokens 75 and 76 are nobody's
+/// Five sequences of a mixed batch: prefill, decode, verify, an empty one that starts afresh,
+/// another prefill.
+const std::vector<SequenceSpan> mixed_batch{
+    {0, 70, 3, Start::fresh},
+    {70, 1, 0, Start::resume},
+    {71, 4, 5, Start::resume},
+    {75, 0, 1, Start::fresh},
+    {77, 130, 2, Start::resume}};  // tokens 75 and 76 are nobody's
 
 template <class T>
 typename DeltaProblem<T>::Sizes mixed_sizes() {
@@ -122,12 +127,13 @@ typename DeltaProblem<T>::Sizes mixed_sizes() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("delta_rule: order of sequences, number of workers and order of tasks change nothing",
-                   "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE(
+    "delta_rule: order of sequences, number of workers and order of tasks change nothing",
+    "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(64);
-    const std::vector<SequenceSpan> shuffled{mixed_batch[4], mixed_batch[1], mixed_batch[3], mixed_batch[0],
-                                             mixed_batch[2]};
+    const std::vector<SequenceSpan> shuffled{mixed_batch[4], mixed_batch[1], mixed_batch[3],
+                                             mixed_batch[0], mixed_batch[2]};
     for (const ScanMode mode : {ScanMode::automatic, ScanMode::recurrent, ScanMode::chunked}) {
         DeltaProblem<T> one(mixed_sizes<T>());
         one.random(generator);
@@ -151,7 +157,8 @@ TEMPLATE_TEST_CASE("delta_rule: order of sequences, number of workers and order 
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: a sequence's result does not depend on its batch", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule: a sequence's result does not depend on its batch", "[delta_rule]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(65);
     DeltaProblem<T> batch(mixed_sizes<T>());
@@ -167,8 +174,8 @@ TEMPLATE_TEST_CASE("delta_rule: a sequence's result does not depend on its batch
     CHECK(bit_equal(batch.state.values(), alone.state.values()));
 }
 
-TEMPLATE_TEST_CASE("delta_rule: NaN in one sequence leaves the others bit-unchanged", "[delta_rule]", float,
-                   double) {
+TEMPLATE_TEST_CASE("delta_rule: NaN in one sequence leaves the others bit-unchanged",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(66);
     for (const ScanMode mode : {ScanMode::automatic, ScanMode::recurrent, ScanMode::chunked}) {
@@ -191,10 +198,12 @@ TEMPLATE_TEST_CASE("delta_rule: NaN in one sequence leaves the others bit-unchan
             for (std::size_t s = 0; s < mixed_batch.size(); ++s) {
                 if (s == victim) continue;
                 const SequenceSpan& sequence = mixed_batch[s];
-                for (index_t t = sequence.first_token; t < sequence.first_token + sequence.n_tokens; ++t) {
+                for (index_t t = sequence.first_token; t < sequence.first_token + sequence.n_tokens;
+                     ++t) {
                     for (index_t h = 0; h < 4; ++h) {
                         for (index_t i = 0; i < 72; ++i) {
-                            same = same && same_bits(clean.output.view()(t, h, i), dirty.output.view()(t, h, i));
+                            same = same && same_bits(clean.output.view()(t, h, i),
+                                                     dirty.output.view()(t, h, i));
                         }
                     }
                 }
@@ -208,8 +217,8 @@ TEMPLATE_TEST_CASE("delta_rule: NaN in one sequence leaves the others bit-unchan
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule: scratch is what any batch needs and does not grow with tokens", "[delta_rule]",
-                   float, double) {
+TEMPLATE_TEST_CASE("delta_rule: scratch is what any batch needs and does not grow with tokens",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     BackwardBackend backend(BackwardExecutor{3});
     for (const index_t d_k : {1, 7, 96, 128}) {

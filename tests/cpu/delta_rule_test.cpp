@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The delta rule against the oracle in double: both modes, every length around the chunk grid, sizes
-/// around the vector lanes, both head maps. Bounds are relative root mean squares: float recurrent 2e-6
-/// and chunked 5e-6, which is 17 and 42 roundings where a chunk of 64 and d of 128 have sums of as many
-/// terms; double 1e-10, which nothing but wrong algebra exceeds.
+/// The delta rule against the oracle in double: both modes, every length around the chunk grid,
+/// sizes around the vector lanes, both head maps. Bounds are relative root mean squares: float
+/// recurrent 2e-6 and chunked 5e-6, which is 17 and 42 roundings where a chunk of 64 and d of 128
+/// have sums of as many terms; double 1e-10, which nothing but wrong algebra exceeds.
 #include "fixtures.hpp"
 
 using namespace deltanet;
@@ -18,12 +18,12 @@ double bound(ScanMode mode) {
 }
 
 template <class T>
-void compare(const typename DeltaProblem<T>::Sizes& sizes, std::mt19937& generator, ScanMode mode, HeadMap map,
-             Start start, index_t padding, index_t misalign) {
+void compare(const typename DeltaProblem<T>::Sizes& sizes, std::mt19937& generator, ScanMode mode,
+             HeadMap map, Start start, index_t padding, index_t misalign) {
     DeltaProblem<T> actual(sizes, padding, misalign);
     actual.random(generator);
-    DeltaProblem<double> expected(
-        {sizes.n_tokens, sizes.n_heads_k, sizes.heads_per_group, sizes.d_k, sizes.d_v, sizes.n_slots});
+    DeltaProblem<double> expected({sizes.n_tokens, sizes.n_heads_k, sizes.heads_per_group,
+                                   sizes.d_k, sizes.d_v, sizes.n_slots});
     expected.copy_inputs(actual);
     expected.state.copy_from(actual.state);
     if (start == Start::fresh) actual.state.fill(red_zone<T>());
@@ -35,7 +35,8 @@ void compare(const typename DeltaProblem<T>::Sizes& sizes, std::mt19937& generat
     CAPTURE(sizes.n_tokens, sizes.n_heads_k, sizes.heads_per_group, sizes.d_k, sizes.d_v);
     CAPTURE(static_cast<int>(mode), static_cast<int>(map), static_cast<int>(start), misalign);
     Tensor<double, 3> output({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v});
-    Tensor<double, 4> state({sizes.n_slots, sizes.n_heads_k * sizes.heads_per_group, sizes.d_k, sizes.d_v});
+    Tensor<double, 4> state(
+        {sizes.n_slots, sizes.n_heads_k * sizes.heads_per_group, sizes.d_k, sizes.d_v});
     output.copy_from(actual.output);
     state.copy_from(actual.state);
     CHECK(rms_error(output.values(), expected.output.values()) <= bound<T>(mode));
@@ -46,20 +47,23 @@ void compare(const typename DeltaProblem<T>::Sizes& sizes, std::mt19937& generat
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every length", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every length", "[delta_rule]", float,
+                   double) {
     using T = TestType;
     std::mt19937 generator(51);
     for (const index_t n_tokens :
          {0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 15, 16, 17, 31, 63, 64, 65, 70, 127, 128, 129, 200}) {
         for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked, ScanMode::automatic}) {
             for (const Start start : {Start::resume, Start::fresh}) {
-                compare<T>({n_tokens, 2, 2, 24, 40}, generator, mode, HeadMap::grouped, start, 0, 0);
+                compare<T>({n_tokens, 2, 2, 24, 40}, generator, mode, HeadMap::grouped, start, 0,
+                           0);
             }
         }
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule agrees with the oracle at the published head sizes", "[delta_rule]", float, double) {
+TEMPLATE_TEST_CASE("delta_rule agrees with the oracle at the published head sizes", "[delta_rule]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(52);
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
@@ -69,8 +73,8 @@ TEMPLATE_TEST_CASE("delta_rule agrees with the oracle at the published head size
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every head size, stride and alignment", "[delta_rule]",
-                   float, double) {
+TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every head size, stride and alignment",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(53);
     for (const index_t d_k : counts_around(n_lanes<T>)) {
@@ -78,16 +82,16 @@ TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every head size, strid
             if (d_k == 0) continue;  // no layer has it, and its scale is infinite
             for (const index_t misalign : {0, 1, 3}) {
                 for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
-                    compare<T>({67, 1, 2, d_k, d_v}, generator, mode, HeadMap::grouped, Start::resume,
-                               misalign == 0 ? 0 : 5, misalign);
+                    compare<T>({67, 1, 2, d_k, d_v}, generator, mode, HeadMap::grouped,
+                               Start::resume, misalign == 0 ? 0 : 5, misalign);
                 }
             }
         }
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for both head maps and every group size", "[delta_rule]",
-                   float, double) {
+TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for both head maps and every group size",
+                   "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(54);
     for (index_t r = 1; r <= 4; ++r) {

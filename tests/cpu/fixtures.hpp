@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What the tests of the CPU backend share: the backend under test (the arch that this file is compiled
-/// for), an executor that does everything out of order, and delta-rule problems.
+/// What the tests of the CPU backend share: the backend under test (the arch that this file is
+/// compiled for), an executor that does everything out of order, and delta-rule problems.
 #pragma once
 
-#include <memory>
-
+#include "tensor.hpp"
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/reference/backend.hpp>
 
-#include "tensor.hpp"
+#include <memory>
 
 namespace deltanet::test {
 
-/// Pretends to have many workers and runs tasks from the last to the first: what depends on the cut into
-/// tasks, on their order or on a worker's scratch gives other results with it.
+/// Pretends to have many workers and runs tasks from the last to the first: what depends on the cut
+/// into tasks, on their order or on a worker's scratch gives other results with it.
 struct BackwardExecutor {
     index_t workers = 5;
     [[nodiscard]] index_t concurrency() const noexcept { return workers; }
@@ -35,10 +34,10 @@ template <class Backend, class T>
 void run_delta_rule(Backend& backend, const DeltaRuleArgs<T>& args) {
     const auto bytes = static_cast<std::size_t>(backend.delta_rule_scratch_bytes(args));
     struct Free {
-        void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
+        void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
     };
     const std::unique_ptr<std::byte, Free> memory(
-        static_cast<std::byte*>(::operator new(bytes, std::align_val_t{64})));
+        static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
     std::memset(memory.get(), 0xFF, bytes);
     delta_rule(backend, args, {memory.get(), bytes});
 }
@@ -58,13 +57,17 @@ struct DeltaProblem {
     explicit DeltaProblem(const Sizes& sizes, index_t padding = 0, index_t misalign = 0)
         : q({sizes.n_tokens, sizes.n_heads_k, sizes.d_k}, padding, misalign),
           k({sizes.n_tokens, sizes.n_heads_k, sizes.d_k}, padding, misalign),
-          v({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v}, padding, misalign),
+          v({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v}, padding,
+            misalign),
           decay_log({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group}, padding, misalign),
           beta({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group}, padding, misalign),
-          state({sizes.n_slots, sizes.n_heads_k * sizes.heads_per_group, sizes.d_k, sizes.d_v}, padding, misalign),
-          output({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v}, padding, misalign) {}
+          state({sizes.n_slots, sizes.n_heads_k * sizes.heads_per_group, sizes.d_k, sizes.d_v},
+                padding, misalign),
+          output({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v}, padding,
+                 misalign) {}
 
-    /// Unit keys and queries, decays of exp(-2..0) per token, beta in (0, 1): a trained layer's domain.
+    /// Unit keys and queries, decays of exp(-2..0) per token, beta in (0, 1): a trained layer's
+    /// domain.
     DeltaProblem& random(std::mt19937& generator) {
         q.random(generator, -1, 1).normalise();
         k.random(generator, -1, 1).normalise();

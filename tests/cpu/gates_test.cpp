@@ -34,8 +34,9 @@ struct GatesProblem {
     index_t per_group;
 };
 
-/// Sum, exp, log1p, exp and a product, each of a few roundings; a rounding of the exponent x weighs |x|
-/// in its exp, and |x| here is at most `range`. Results below the smallest normal number may be flushed.
+/// Sum, exp, log1p, exp and a product, each of a few roundings; a rounding of the exponent x weighs
+/// |x| in its exp, and |x| here is at most `range`. Results below the smallest normal number may be
+/// flushed.
 template <class T>
 void check_gates(const std::vector<T>& actual, const std::vector<T>& expected, double range) {
     check_elements(actual, expected, eps<T>() * (12.0 + 2.0 * range),
@@ -44,8 +45,8 @@ void check_gates(const std::vector<T>& actual, const std::vector<T>& expected, d
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("gates agree with the reference for every size, stride and alignment", "[gates]", float,
-                   double) {
+TEMPLATE_TEST_CASE("gates agree with the reference for every size, stride and alignment", "[gates]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(31);
     for (const index_t groups : {index_t{1}, index_t{3}}) {
@@ -77,7 +78,8 @@ TEMPLATE_TEST_CASE("gates agree with the reference for every size, stride and al
     }
 }
 
-TEMPLATE_TEST_CASE("gates: many heads, any strides, one head at a time: the same bits", "[gates]", float, double) {
+TEMPLATE_TEST_CASE("gates: many heads, any strides, one head at a time: the same bits", "[gates]",
+                   float, double) {
     using T = TestType;
     std::mt19937 generator(32);
     constexpr index_t heads = 150;  // more than one block of heads

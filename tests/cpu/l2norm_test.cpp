@@ -8,8 +8,8 @@ using namespace deltanet::test;
 namespace {
 
 template <class T>
-void compare(Tensor<T, 3>& input, const Shape<3>& shape, index_t padding, index_t misalign, L2Form form,
-             double eps_value) {
+void compare(Tensor<T, 3>& input, const Shape<3>& shape, index_t padding, index_t misalign,
+             L2Form form, double eps_value) {
     Tensor<T, 3> actual(shape, padding, misalign);
     Tensor<T, 3> expected(shape);
     TestBackend backend;
@@ -17,15 +17,16 @@ void compare(Tensor<T, 3>& input, const Shape<3>& shape, index_t padding, index_
     l2norm(backend, L2NormArgs<T>{input.cview(), actual.view(), form, eps_value});
     l2norm(reference, L2NormArgs<T>{input.cview(), expected.view(), form, eps_value});
     CHECK(actual.red_zone_intact());
-    // A sum of n squares carries at most n roundings, halved by the root; the rest are 4 single operations.
-    check_elements(actual.values(), expected.values(), eps<T>() * (4.0 + 0.5 * static_cast<double>(shape[2])),
-                   0.0);
+    // A sum of n squares carries at most n roundings, halved by the root; the rest are 4 single
+    // operations.
+    check_elements(actual.values(), expected.values(),
+                   eps<T>() * (4.0 + 0.5 * static_cast<double>(shape[2])), 0.0);
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("l2norm agrees with the reference for every size, stride and alignment", "[l2norm]", float,
-                   double) {
+TEMPLATE_TEST_CASE("l2norm agrees with the reference for every size, stride and alignment",
+                   "[l2norm]", float, double) {
     using T = TestType;
     std::mt19937 generator(11);
     for (const index_t n : counts_around(n_lanes<T>)) {
@@ -41,7 +42,8 @@ TEMPLATE_TEST_CASE("l2norm agrees with the reference for every size, stride and 
     }
 }
 
-TEMPLATE_TEST_CASE("l2norm: the two forms differ for tiny vectors as specified", "[l2norm]", float, double) {
+TEMPLATE_TEST_CASE("l2norm: the two forms differ for tiny vectors as specified", "[l2norm]", float,
+                   double) {
     using T = TestType;
     std::mt19937 generator(12);
     for (const double size : {1e-2, 1e-4, 1e-7, 0.0}) {
@@ -55,7 +57,8 @@ TEMPLATE_TEST_CASE("l2norm: the two forms differ for tiny vectors as specified",
     }
 }
 
-TEMPLATE_TEST_CASE("l2norm works in place and keeps a NaN in its own row", "[l2norm]", float, double) {
+TEMPLATE_TEST_CASE("l2norm works in place and keeps a NaN in its own row", "[l2norm]", float,
+                   double) {
     using T = TestType;
     std::mt19937 generator(13);
     for (const L2Form form : {L2Form::rsqrt, L2Form::max}) {

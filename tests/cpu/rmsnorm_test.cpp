@@ -7,8 +7,8 @@ using namespace deltanet::test;
 
 namespace {
 
-/// A mean of n squares carries at most n roundings, halved by the root; the activation's exp adds a few
-/// and the rest are single operations.
+/// A mean of n squares carries at most n roundings, halved by the root; the activation's exp adds a
+/// few and the rest are single operations.
 template <class T>
 double bound(index_t n) {
     return eps<T>() * (12.0 + 0.5 * static_cast<double>(n));
@@ -16,8 +16,8 @@ double bound(index_t n) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("rmsnorm agrees with the reference for every size, stride and alignment", "[rmsnorm]", float,
-                   double) {
+TEMPLATE_TEST_CASE("rmsnorm agrees with the reference for every size, stride and alignment",
+                   "[rmsnorm]", float, double) {
     using T = TestType;
     std::mt19937 generator(21);
     for (const index_t n : counts_around(n_lanes<T>)) {
@@ -32,26 +32,31 @@ TEMPLATE_TEST_CASE("rmsnorm agrees with the reference for every size, stride and
                 Tensor<T, 2> expected(shape);
                 TestBackend backend;
                 ReferenceBackend reference;
-                rmsnorm(backend, RmsNormArgs<T>{input.cview(), weight.cview(), actual.view(), 1e-6, offset});
-                rmsnorm(reference, RmsNormArgs<T>{input.cview(), weight.cview(), expected.view(), 1e-6, offset});
+                rmsnorm(backend,
+                        RmsNormArgs<T>{input.cview(), weight.cview(), actual.view(), 1e-6, offset});
+                rmsnorm(reference, RmsNormArgs<T>{input.cview(), weight.cview(), expected.view(),
+                                                  1e-6, offset});
                 CAPTURE(n, misalign, offset);
                 CHECK(actual.red_zone_intact());
                 check_elements(actual.values(), expected.values(), bound<T>(n), 0.0);
-                rmsnorm(backend, RmsNormArgs<T>{input.cview(), weight.cview(), input.view(), 1e-6, offset});
+                rmsnorm(backend,
+                        RmsNormArgs<T>{input.cview(), weight.cview(), input.view(), 1e-6, offset});
                 CHECK(bit_equal(input.values(), actual.values()));  // in place
             }
         }
     }
 }
 
-TEMPLATE_TEST_CASE("gated_rmsnorm agrees with the reference for every gate, size, stride and row list",
-                   "[gated_rmsnorm]", float, double) {
+TEMPLATE_TEST_CASE(
+    "gated_rmsnorm agrees with the reference for every gate, size, stride and row list",
+    "[gated_rmsnorm]", float, double) {
     using T = TestType;
     std::mt19937 generator(22);
     const std::vector<index_t> some_rows{3, 0, 3};
     for (const index_t n : counts_around(n_lanes<T>)) {
         for (const index_t misalign : {0, 1, 3}) {
-            for (const OutputGate gate : {OutputGate::silu, OutputGate::sigmoid, OutputGate::none}) {
+            for (const OutputGate gate :
+                 {OutputGate::silu, OutputGate::sigmoid, OutputGate::none}) {
                 for (const bool list : {false, true}) {
                     constexpr index_t n_tokens = 4;
                     constexpr index_t groups = 2;
@@ -88,7 +93,8 @@ TEMPLATE_TEST_CASE("gated_rmsnorm agrees with the reference for every gate, size
     }
 }
 
-TEMPLATE_TEST_CASE("gated_rmsnorm: extreme gates and zero rows stay finite", "[gated_rmsnorm]", float, double) {
+TEMPLATE_TEST_CASE("gated_rmsnorm: extreme gates and zero rows stay finite", "[gated_rmsnorm]",
+                   float, double) {
     using T = TestType;
     constexpr index_t n = 19;
     Tensor<T, 3> input({2, 1, n});

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Tensors for tests: strided, misaligned on request, and surrounded by red zones. Every element of the
-/// memory that the view does not reach holds one particular NaN, which must still be there, bit for bit,
-/// after an op: a write outside is seen, and a read outside turns results into NaN.
+/// Tensors for tests: strided, misaligned on request, and surrounded by red zones. Every element of
+/// the memory that the view does not reach holds one particular NaN, which must still be there, bit
+/// for bit, after an op: a write outside is seen, and a read outside turns results into NaN.
 #pragma once
+
+#include "support/catch_compat.hpp"
+#include <deltanet/views.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -15,17 +18,14 @@
 #include <type_traits>
 #include <vector>
 
-#include <deltanet/views.hpp>
-
-#include "support/catch_compat.hpp"
-
 namespace deltanet::test {
 
 /// A NaN that no arithmetic produces.
 template <class T>
 [[nodiscard]] T red_zone() {
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-    return std::bit_cast<T>(static_cast<Bits>(sizeof(T) == 4 ? 0x7FC0DEADULL : 0x7FF8DEADDEADDEADULL));
+    return std::bit_cast<T>(
+        static_cast<Bits>(sizeof(T) == 4 ? 0x7FC0DEADULL : 0x7FF8DEADDEADDEADULL));
 }
 
 template <class T>
@@ -38,7 +38,8 @@ class Tensor {
   public:
     /// Outer strides are `padding` elements more than dense ones; the first element lies `misalign`
     /// elements behind an address that is aligned to 64 bytes.
-    explicit Tensor(const Shape<Rank>& shape, index_t padding = 0, index_t misalign = 0) : shape_(shape) {
+    explicit Tensor(const Shape<Rank>& shape, index_t padding = 0, index_t misalign = 0)
+        : shape_(shape) {
         index_t step = 1;
         for (int d = Rank - 1; d >= 0; --d) {
             strides_[at(d)] = step;
@@ -71,7 +72,8 @@ class Tensor {
     /// Uniform in [low, high).
     Tensor& random(std::mt19937& generator, double low, double high) {
         for_each([&](T& x) {
-            x = static_cast<T>(low + (high - low) * (static_cast<double>(generator()) / 4294967296.0));
+            x = static_cast<T>(low +
+                               (high - low) * (static_cast<double>(generator()) / 4294967296.0));
         });
         return *this;
     }
@@ -81,13 +83,16 @@ class Tensor {
         const index_t n = shape_[at(Rank - 1)];
         std::vector<T*> elements;
         for_each([&](T& x) { elements.push_back(&x); });
-        for (std::size_t row = 0; n > 0 && row < elements.size(); row += static_cast<std::size_t>(n)) {
+        for (std::size_t row = 0; n > 0 && row < elements.size();
+             row += static_cast<std::size_t>(n)) {
             double sum = 0.0;
             for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-                sum += static_cast<double>(*elements[row + i]) * static_cast<double>(*elements[row + i]);
+                sum += static_cast<double>(*elements[row + i]) *
+                       static_cast<double>(*elements[row + i]);
             }
             for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-                *elements[row + i] = static_cast<T>(static_cast<double>(*elements[row + i]) / std::sqrt(sum));
+                *elements[row + i] =
+                    static_cast<T>(static_cast<double>(*elements[row + i]) / std::sqrt(sum));
             }
         }
         return *this;
@@ -139,10 +144,12 @@ class Tensor {
 
 template <class T>
 [[nodiscard]] bool bit_equal(const std::vector<T>& a, const std::vector<T>& b) {
-    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+    return a.size() == b.size() &&
+           (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-/// Checks |actual - expected| <= relative * |expected| + absolute for every element, and names the worst.
+/// Checks |actual - expected| <= relative * |expected| + absolute for every element, and names the
+/// worst.
 template <class T>
 void check_elements(const std::vector<T>& actual, const std::vector<T>& expected, double relative,
                     double absolute) {

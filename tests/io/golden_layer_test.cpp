@@ -147,7 +147,8 @@ TEST_CASE("recorded delta rule of flash-linear-attention") {
         CAPTURE(name, mode);
         // Either form of fla's against either of ours; recorded float32 on both sides.
         CHECK(relative_rms(o, floats("o")) <= kTolerance);
-        CHECK(relative_rms(o, floats("o_chunk")) <= kTolerance);
+        // fla's chunked form, in float32, is 4.6e-6 from the exact result under strong decay.
+        CHECK(relative_rms(o, floats("o_chunk")) <= 2 * kTolerance);
         CHECK(relative_rms(state, floats("final_state")) <= kTolerance);
         CHECK(relative_rms(state, floats("final_state_chunk")) <= kTolerance);
     }

@@ -84,6 +84,29 @@ TEST_CASE("16-bit projections give what their values in float32 give") {
     CHECK(relative_rms(expected, result_of<ReferenceBackend>(config, oracle.weights)) <= 8e-6);
 }
 
+TEST_CASE("OLMo-Hybrid as transformers saves it anew: convolutions cut in three, norms renamed") {
+    LayerConfig config = small_config(2, 2, 8, 24);
+    config.pre_norm = PreNorm::plain;
+    const RandomLayer random(config);
+    const std::string prefix = "model.layers.0.linear_attn.";
+    CheckpointBuilder builder;
+    builder.add_layer(Family::olmo_hybrid, random, prefix);
+    const index_t cuts[] = {0, 27, 54, config.conv_dim()};
+    const char* const names[] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"};
+    for (std::size_t i = 0; i < 3; ++i) {
+        const index_t n = cuts[i + 1] - cuts[i];
+        builder.add(prefix + names[i], {n, 1, 4}, rows_of(random.conv.values, 4, cuts[i], n));
+    }
+    builder.tensors["model.layers.0.attention_layer_norm.weight"] =
+        builder.tensors.extract("model.layers.0.input_layernorm.weight").mapped();
+    TempDirectory directory;
+    const Checkpoint checkpoint =
+        Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
+    const BoundLayer<> bound = bind_layer(checkpoint, Family::olmo_hybrid, config, prefix);
+    CHECK(bit_equal(result_of<CpuBackend<>>(config, bound.weights),
+                    result_of<CpuBackend<>>(config, random.split())));
+}
+
 TEST_CASE("an output gate that the configuration does not have is not looked for") {
     LayerConfig config = small_config();
     config.gate = OutputGate::none;
@@ -130,6 +153,21 @@ TEST_CASE("binding errors name the tensor") {
         builder.add(prefix + "norm.weight", {16}, std::vector<float>(16));
         CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.norm.weight in " + path.string() +
                                   ": expected shape [24], found shape [16]");
+    }
+    SECTION("convolution") {
+        LayerConfig narrow = config;
+        narrow.conv_width = 3;
+        CHECK(bind(narrow) ==
+              "bind_layer: convolution weights: expected 160 rows of 3 taps in all, found "
+              "model.layers.0.linear_attn.conv1d.weight [160, 1, 4]");
+    }
+    SECTION("no norm in front") {
+        LayerConfig normed = config;
+        normed.pre_norm = PreNorm::one_plus;
+        builder.tensors.erase("model.layers.0.input_layernorm.weight");
+        CHECK(bind(normed) ==
+              "bind_layer: pre_norm: expected one of the tensors "
+              "model.layers.0.input_layernorm.weight, found none of them");
     }
     SECTION("no such layer") {
         static_cast<void>(directory.write("model.safetensors", builder.bytes()));

@@ -71,12 +71,30 @@ TEST_CASE("add: what it refuses leaves the batch as it was", "[batch]") {
     CHECK(message_of([&] { batch.add({.slot = 1, .n_tokens = -2}); }) ==
           "Batch::add: n_tokens: expected at least 0, found -2");
     CHECK(message_of([&] { batch.add({.slot = 4}); }) ==
-          "Batch::add: slot: expected a slot used once in a batch, found slot 4, which already has "
-          "2 tokens");
+          "Batch::add: slot: expected a slot used once in a batch, found slot 4, already there "
+          "with n_tokens = 2");
     CHECK(spans_of(batch) == Spans{{0, 2, 4, 0}});
     CHECK(batch.n_tokens() == 2);
     batch.add({.slot = 1});  // and it still works
     CHECK(spans_of(batch) == Spans{{0, 2, 4, 0}, {2, 1, 1, 0}});
+}
+
+TEST_CASE("add: not to a batch built from tokens, contiguous or not", "[batch]") {
+    for (const std::vector<int>& ids : {std::vector<int>{0, 0, 1}, std::vector<int>{0, 1, 0}}) {
+        Batch batch = Batch::from_tokens(ids);
+        CHECK(message_of([&] { batch.add({.slot = 5}); }) ==
+              "Batch::add: batch: expected a batch built by add alone, outputs selected last, found "
+              "one built from tokens or with selected outputs");
+        batch.clear();
+        batch.add({.slot = 5});
+        CHECK(spans_of(batch) == Spans{{0, 1, 5, 0}});
+    }
+}
+
+TEST_CASE("ids and positions may have different types", "[batch]") {
+    const std::vector<std::int64_t> positions{0, 1, 5};
+    const std::int16_t ids[] = {2, 2, 0};
+    CHECK(spans_of(Batch::from_tokens(ids, positions)) == Spans{{0, 2, 2, 1}, {2, 1, 0, 0}});
 }
 
 TEST_CASE("tokens of one sequence", "[batch]") {

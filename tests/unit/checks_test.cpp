@@ -9,6 +9,7 @@
 #include <deltanet/sequence.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -158,6 +159,16 @@ TEST_CASE("check_disjoint: neighbours are apart and one shared float is not", "[
     CHECK(check(a, {memory() + 100, {0}}) ==
           kNothing);  // nothing, where a begins and where it ends
     CHECK(check(a, {memory() + 124, {0}}) == kNothing);
+    CHECK(check(a, {memory() + 110, {0}}) == kNothing);  // nothing, in the middle of a
+    CHECK(check({memory() + 100, {3, 0}}, {memory() + 90, {30}}) == kNothing);
+    // rows upwards in memory: b covers floats 90 to 101 and 130 to 141
+    const auto backwards = [&](float* first_row) {
+        const View<const float, 2> b(first_row, {2, 12}, {-40, 1});
+        return message_of([&] { detail::check_disjoint("f", "a", a, "b", b); });
+    };
+    CHECK(backwards(memory() + 130) == overlap);
+    CHECK(backwards(memory() + 164) == kNothing);  // 124 to 135 and 164 to 175
+    CHECK(backwards(memory() + 163) == overlap);
 }
 
 TEST_CASE("check_row_list", "[checks]") {
@@ -190,11 +201,16 @@ TEST_CASE("check_sequences refuses with the number of the span", "[checks]") {
     const auto check = [](std::vector<SequenceSpan> spans) {
         return message_of([&] { detail::check_sequences("f", spans, 8, 4); });
     };
+    CHECK(message_of([&] {
+              detail::check_sequences("f", std::vector<SequenceSpan>{{0, 0, 0}}, 0, 0);
+          }) == "f: sequences[0].slot: expected none, as there are none, found 0");
     CHECK(check({{0, 1, 0}, {1, 1, 4}}) == "f: sequences[1].slot: expected 0 to 3, found 4");
     CHECK(check({{0, 1, -1}}) == "f: sequences[0].slot: expected 0 to 3, found -1");
-    CHECK(check({{0, 9, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found [0, 9)");
-    CHECK(check({{-1, 2, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found [-1, 1)");
-    CHECK(check({{3, -1, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found [3, 2)");
+    CHECK(check({{0, 9, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found 9 tokens from 0 on");
+    CHECK(check({{-1, 2, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found 2 tokens from -1 on");
+    CHECK(check({{1, std::numeric_limits<index_t>::max(), 0}}) ==
+          "f: sequences[0]: expected tokens inside [0, 8), found 9223372036854775807 tokens from 1 on");
+    CHECK(check({{3, -1, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found -1 tokens from 3 on");
     CHECK(check({{0, 2, 1}, {2, 2, 2}, {4, 2, 1}}) ==
           "f: sequences[2].slot: expected a slot used once in a batch, found slot 1, also of "
           "sequences[0]");

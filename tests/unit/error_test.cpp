@@ -42,5 +42,10 @@ TEST_CASE("concat joins strings of every kind and numbers of every kind", "[erro
     CHECK(detail::concat(-1, " ", index_t{1} << 40, " ", std::size_t{7}, " ", std::uint8_t{200}) ==
           "-1 1099511627776 7 200");
     CHECK(detail::concat(index_t{-9'223'372'036'854'775'807}) == "-9223372036854775807");
-    CHECK(detail::concat(0.5, " ", 0.25F) == "0.500000 0.250000");
+    CHECK(detail::concat(0.5, " ", 0.25F) == "0.5 0.25");
+}
+
+TEST_CASE("numbers in messages keep their size", "[error]") {
+    CHECK(detail::concat(-1e-9, " ", 0.5F, " ", 12345678901234L) ==
+          "-1e-09 0.5 12345678901234");
 }

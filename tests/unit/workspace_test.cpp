@@ -59,6 +59,8 @@ TEST_CASE("a moved workspace keeps its block", "[workspace]") {
     const std::byte* const data = first.acquire(1000).data();
     Workspace second = std::move(first);
     CHECK(second.acquire(1000).data() == data);
+    CHECK(first.size_bytes() == 0);  // what was moved from holds nothing of it
+    CHECK(first.acquire(50).data() != data);
     Workspace third;
     third = std::move(second);
     CHECK(third.acquire(1000).data() == data);
@@ -70,7 +72,7 @@ TEST_CASE("a workspace over the caller's memory uses that and refuses to grow", 
     CHECK(workspace.size_bytes() == 256);
     CHECK(workspace.acquire(256).data() == block.bytes);
     CHECK(message_of([&] { static_cast<void>(workspace.acquire(257)); }) ==
-          "Workspace: memory: expected at least 257 bytes, found 256");
+          "Workspace: memory: expected at least 257 bytes, found 256 bytes");
     CHECK(workspace.size_bytes() == 256);  // and is as it was
     CHECK(workspace.acquire(100).data() == block.bytes);
     for (const std::byte b : block.bytes) CHECK(b == std::byte{0});

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Instruction sets as types: which ones the library is tuned and tested for, which one the compiler's
-/// flags allow, and what they are called. An arch is one of xsimd's tags; kernels are templates on it.
+/// Instruction sets as types: which ones the library is tuned and tested for, which one the
+/// compiler's flags allow, and what they are called. An arch is one of xsimd's tags; kernels are
+/// templates on it.
 #pragma once
 
-#include <type_traits>
-
 #include <deltanet/cpu/xsimd_compat.hpp>
+
+#include <type_traits>
 
 namespace deltanet::cpu {
 

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The CPU backend: every op as vectorised kernels over tasks that an executor runs. The arguments were
-/// checked at the op's edge (ops/); here they are cut into tasks, and each task calls kernels. Nothing
-/// allocates. Results depend neither on the executor nor on the number of its threads.
+/// The CPU backend: every op as vectorised kernels over tasks that an executor runs. The arguments
+/// were checked at the op's edge (ops/); here they are cut into tasks, and each task calls kernels.
+/// Nothing allocates. Results depend neither on the executor nor on the number of its threads.
 #pragma once
-
-#include <algorithm>
-#include <concepts>
-#include <span>
-#include <utility>
 
 #include <deltanet/cpu/delta_plan.hpp>
 #include <deltanet/cpu/kernels/conv1d.hpp>
@@ -24,11 +19,16 @@
 #include <deltanet/ops/l2norm.hpp>
 #include <deltanet/ops/rmsnorm.hpp>
 
+#include <algorithm>
+#include <concepts>
+#include <span>
+#include <utility>
+
 namespace deltanet {
 
-/// `Arch` is one of xsimd's tags, by default the best that the compiler's flags allow. Scalars are float
-/// or double. A backend holds its executor and nothing else; one may serve any number of layers, one call
-/// at a time per executor.
+/// `Arch` is one of xsimd's tags, by default the best that the compiler's flags allow. Scalars are
+/// float or double. A backend holds its executor and nothing else; one may serve any number of
+/// layers, one call at a time per executor.
 template <class Arch = cpu::default_arch, Executor E = SequentialExecutor>
 class CpuBackend {
   public:
@@ -37,8 +37,7 @@ class CpuBackend {
     /// "avx512", "avx2", "sse2", or xsimd's name of another arch.
     static constexpr const char* arch_name = cpu::arch_name<Arch>();
 
-    CpuBackend()
-        requires std::default_initializable<E>
+    CpuBackend() requires std::default_initializable<E>
     = default;
     explicit CpuBackend(E executor) : executor_(std::move(executor)) {}
 
@@ -57,8 +56,8 @@ class CpuBackend {
         const index_t heads = args.input.size(1);
         const index_t d = args.input.size(2);
         for_each_row(args.input.size(0), heads * d, [&](index_t t) {
-            kernel(args.input.ptr(t), args.input.stride(1), args.output.ptr(t), args.output.stride(1), heads, d,
-                   static_cast<T>(args.eps));
+            kernel(args.input.ptr(t), args.input.stride(1), args.output.ptr(t),
+                   args.output.stride(1), heads, d, static_cast<T>(args.eps));
         });
     }
 
@@ -67,8 +66,8 @@ class CpuBackend {
         const index_t n = args.input.size(1);
         for_each_row(args.input.size(0), n, [&](index_t row) {
             cpu::kernels::rmsnorm<Arch, T>(args.input.ptr(row), 0, args.weight.data(),
-                                           static_cast<T>(args.weight_offset), args.output.ptr(row), 0, 1, n,
-                                           static_cast<T>(args.eps));
+                                           static_cast<T>(args.weight_offset), args.output.ptr(row),
+                                           0, 1, n, static_cast<T>(args.eps));
         });
     }
 
@@ -102,17 +101,19 @@ class CpuBackend {
         for_each_row(args.output.size(0), heads * d, [&](index_t j) {
             const index_t t = args.rows ? (*args.rows)[static_cast<std::size_t>(j)] : j;
             if (args.gate == OutputGate::none) {
-                cpu::kernels::rmsnorm<Arch, T>(args.input.ptr(t), args.input.stride(1), args.weight.data(), T(0),
-                                               args.output.ptr(j), args.output.stride(1), heads, d, eps);
+                cpu::kernels::rmsnorm<Arch, T>(args.input.ptr(t), args.input.stride(1),
+                                               args.weight.data(), T(0), args.output.ptr(j),
+                                               args.output.stride(1), heads, d, eps);
                 return;
             }
-            const auto kernel = args.gate == OutputGate::silu
-                                    ? &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SiluGate>
-                                    : &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SigmoidGate>;
+            const auto kernel =
+                args.gate == OutputGate::silu
+                    ? &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SiluGate>
+                    : &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SigmoidGate>;
             for (index_t g = 0; g < groups; ++g) {
-                kernel(args.input.ptr(t, g * per_group), args.input.stride(1), args.z.ptr(t, g), args.z.stride(2),
-                       args.weight.data(), args.output.ptr(j, g * per_group), args.output.stride(1), per_group, d,
-                       eps);
+                kernel(args.input.ptr(t, g * per_group), args.input.stride(1), args.z.ptr(t, g),
+                       args.z.stride(2), args.weight.data(), args.output.ptr(j, g * per_group),
+                       args.output.stride(1), per_group, d, eps);
             }
         });
     }
@@ -129,22 +130,24 @@ class CpuBackend {
                      [&](index_t j) { detail::add_rows(one_row(args, j)); });
     }
 
-    /// Depends on d_k, the mode and the number of workers only.
+    /// Depends on d_k, d_v, the mode and the number of workers only.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>& args) {
-        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.mode);
+        return workers() *
+               cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.v.size(2), args.mode);
     }
     /// Bound over every batch and mode of a layer with these sizes.
     template <class T>
-    [[nodiscard]] index_t delta_rule_scratch_bytes(index_t d_k, index_t /*d_v*/, index_t /*heads_per_group*/) {
-        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(d_k, ScanMode::automatic);
+    [[nodiscard]] index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
+                                                   index_t /*heads_per_group*/) {
+        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(d_k, d_v, ScanMode::automatic);
     }
 
     /// `scratch` is aligned to 64 bytes.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
         const cpu::DeltaPlan<Arch, T> plan(args, workers());
-        const index_t bytes = plan.worker_bytes(args.k.size(2), args.mode);
+        const index_t bytes = plan.worker_bytes(args.k.size(2), args.v.size(2), args.mode);
         executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
             plan.run(task, reinterpret_cast<T*>(scratch.data() + worker * bytes));
         });
@@ -157,7 +160,8 @@ class CpuBackend {
         return (n + per_task - 1) / per_task;
     }
     [[nodiscard]] static constexpr index_t rows_per_task(index_t row_elements) noexcept {
-        return std::max<index_t>(1, cpu::tuning::elements_per_task / std::max<index_t>(1, row_elements));
+        return std::max<index_t>(
+            1, cpu::tuning::elements_per_task / std::max<index_t>(1, row_elements));
     }
 
     /// f(row) for every row, in tasks of about tuning::elements_per_task elements.
@@ -173,11 +177,13 @@ class CpuBackend {
     template <class T>
     [[nodiscard]] static RowsArgs<T> one_row(const RowsArgs<T>& args, index_t j) noexcept {
         const index_t row = args.rows ? (*args.rows)[static_cast<std::size_t>(j)] : j;
-        return {.input = args.input.slice(0, row, 1), .output = args.output.slice(0, j, 1), .rows = {}};
+        return {
+            .input = args.input.slice(0, row, 1), .output = args.output.slice(0, j, 1), .rows = {}};
     }
 
     template <class T>
-    [[nodiscard]] static cpu::kernels::GateInput<T> gate_input(const View<const T, 3>& view) noexcept {
+    [[nodiscard]] static cpu::kernels::GateInput<T> gate_input(
+        const View<const T, 3>& view) noexcept {
         return {.data = view.data(),
                 .token_stride = view.stride(0),
                 .group_stride = view.stride(1),
@@ -190,11 +196,13 @@ class CpuBackend {
         (void)((args.weight.size(1) == W && (conv1d_tasks<W, Silu>(args), true)) || ...);
     }
 
-    /// Tasks are channel blocks, each with all sequences, so that a block's weights are gathered once;
-    /// with fewer blocks than workers also ranges of sequences. Blocks do not cross input groups.
+    /// Tasks are channel blocks, each with all sequences, so that a block's weights are gathered
+    /// once; with fewer blocks than workers also ranges of sequences. Blocks do not cross input
+    /// groups.
     template <int W, bool Silu, class T>
     void conv1d_tasks(const Conv1dArgs<T>& args) {
-        const bool one_group = args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
+        const bool one_group =
+            args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
         const index_t groups = one_group ? 1 : args.input.size(1);
         const index_t group_size = one_group ? args.output.size(1) : args.input.size(2);
         const auto n_sequences = static_cast<index_t>(args.sequences.size());
@@ -208,22 +216,25 @@ class CpuBackend {
             const index_t group = block / blocks_per_group;
             const index_t offset = block % blocks_per_group * cpu::tuning::conv_channels;
             const index_t part = task % parts;
-            conv1d_block<W, Silu>(args, group, offset, group * group_size + offset,
-                                  std::min(cpu::tuning::conv_channels, group_size - offset),
-                                  args.sequences.subspan(static_cast<std::size_t>(part * n_sequences / parts),
-                                                         static_cast<std::size_t>((part + 1) * n_sequences / parts -
-                                                                                  part * n_sequences / parts)));
+            conv1d_block<W, Silu>(
+                args, group, offset, group * group_size + offset,
+                std::min(cpu::tuning::conv_channels, group_size - offset),
+                args.sequences.subspan(static_cast<std::size_t>(part * n_sequences / parts),
+                                       static_cast<std::size_t>((part + 1) * n_sequences / parts -
+                                                                part * n_sequences / parts)));
         });
     }
 
     /// Channels [channel, channel + n_channels), which lie at `offset` in `group` of the input.
     template <int W, bool Silu, class T>
-    static void conv1d_block(const Conv1dArgs<T>& args, index_t group, index_t offset, index_t channel,
-                             index_t n_channels, std::span<const SequenceSpan> sequences) {
+    static void conv1d_block(const Conv1dArgs<T>& args, index_t group, index_t offset,
+                             index_t channel, index_t n_channels,
+                             std::span<const SequenceSpan> sequences) {
         cpu::kernels::Conv1dWeights<T> weights;
         const T* const bias = args.bias.data() == nullptr ? nullptr : args.bias.ptr(channel);
-        cpu::kernels::conv1d_pack<Arch>(args.weight.ptr(channel), args.weight.stride(0), args.weight.stride(1), W,
-                                        bias, args.bias.stride(0), n_channels, weights);
+        cpu::kernels::conv1d_pack<Arch>(args.weight.ptr(channel), args.weight.stride(0),
+                                        args.weight.stride(1), W, bias, args.bias.stride(0),
+                                        n_channels, weights);
         for (const SequenceSpan& sequence : sequences) {
             cpu::kernels::conv1d<Arch, T, W, Silu>(
                 weights, {.input = args.input.ptr(sequence.first_token, group) + offset,

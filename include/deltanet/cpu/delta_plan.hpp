@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// How a delta-rule call is cut into tasks. One task is one part of the state columns of all value heads
-/// of one key head of one sequence: key heads because their value heads share the products of keys and
-/// queries, parts so that few heads still feed many workers. Where the cuts lie decides speed only:
-/// columns never mix.
+/// How a delta-rule call is cut into tasks. One task is one part of the state columns of all value
+/// heads of one key head of one sequence: key heads because their value heads share the products of
+/// keys and queries, parts so that few heads still feed many workers. Where the cuts lie decides
+/// speed only: columns never mix.
 #pragma once
-
-#include <algorithm>
-#include <cmath>
 
 #include <deltanet/cpu/kernels/chunk_scan.hpp>
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
 #include <deltanet/ops/delta_rule.hpp>
+
+#include <algorithm>
+#include <cmath>
 
 namespace deltanet::cpu {
 
@@ -30,33 +30,38 @@ class DeltaPlan {
           d_v_(args.v.size(2)),
           heads_per_group_(args.v.size(1) / args.k.size(1)),
           units_per_head_((args.v.size(2) + unit_cols - 1) / unit_cols),
-          scale_(static_cast<T>(args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
+          scale_(static_cast<T>(args.scale != 0.0 ? args.scale
+                                                  : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
         n_parts_ = choose_parts(concurrency);
     }
 
     [[nodiscard]] index_t n_tasks() const noexcept {
         const index_t units = heads_per_group_ * units_per_head_;
-        return units == 0 ? 0 : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
+        return units == 0 ? 0
+                          : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
     }
 
     /// Scratch bytes of one worker.
-    [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, ScanMode mode) noexcept {
+    [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, index_t d_v,
+                                                        ScanMode mode) noexcept {
         const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
         return mode == ScanMode::recurrent
                    ? recurrent
-                   : std::max(recurrent, kernels::ChunkScratch<Arch, T>::bytes(d_k));
+                   : std::max(recurrent, kernels::ChunkScratch<Arch, T>::bytes(d_k, d_v));
     }
 
     /// `scratch` has `worker_bytes` bytes and belongs to this call alone.
     void run(index_t task, T* scratch) const noexcept {
         const index_t part = task % n_parts_;
         const index_t key_head = task / n_parts_ % n_heads_k_;
-        const SequenceSpan& sequence = args_.sequences[static_cast<std::size_t>(task / n_parts_ / n_heads_k_)];
+        const SequenceSpan& sequence =
+            args_.sequences[static_cast<std::size_t>(task / n_parts_ / n_heads_k_)];
         const index_t units = heads_per_group_ * units_per_head_;
         const index_t first = part * units / n_parts_;
         const index_t last = (part + 1) * units / n_parts_;
         if (sequence.start == Start::fresh) {
-            for (index_t unit = first; unit < last; ++unit) clear(sequence, columns(key_head, unit));
+            for (index_t unit = first; unit < last; ++unit)
+                clear(sequence, columns(key_head, unit));
         }
         if (sequence.n_tokens == 0) return;
         if (takes_chunks(sequence)) {
@@ -77,14 +82,16 @@ class DeltaPlan {
     [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
         const index_t j = unit / units_per_head_;  // which of the value heads of the key head
         const index_t first = unit % units_per_head_ * unit_cols;
-        return {args_.head_map == HeadMap::grouped ? key_head * heads_per_group_ + j : j * n_heads_k_ + key_head,
+        return {args_.head_map == HeadMap::grouped ? key_head * heads_per_group_ + j
+                                                   : j * n_heads_k_ + key_head,
                 first, std::min(unit_cols, d_v_ - first)};
     }
 
     /// By the sequence's own length only: what else is in the batch must not change its result.
     [[nodiscard]] bool takes_chunks(const SequenceSpan& sequence) const noexcept {
         return args_.mode == ScanMode::chunked ||
-               (args_.mode == ScanMode::automatic && sequence.n_tokens >= tuning::chunked_from_tokens);
+               (args_.mode == ScanMode::automatic &&
+                sequence.n_tokens >= tuning::chunked_from_tokens);
     }
 
     /// Enough parts to keep every worker busy, counting a sequence by its share of the longest one.
@@ -107,15 +114,16 @@ class DeltaPlan {
         }
     }
 
-    void run_recurrent(const SequenceSpan& sequence, index_t key_head, index_t first_unit, index_t last_unit,
-                       T* memory) const noexcept {
+    void run_recurrent(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
+                       index_t last_unit, T* memory) const noexcept {
         kernels::RecurrentScratch<Arch, T> scratch{};
         scratch.carve(memory, d_k_);
         for (index_t done = 0; done < sequence.n_tokens; done += tuning::recurrent_tokens) {
             const index_t n_tokens = std::min(tuning::recurrent_tokens, sequence.n_tokens - done);
             const index_t t = sequence.first_token + done;
-            kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0), args_.q.ptr(t, key_head),
-                                          args_.q.stride(0), n_tokens, d_k_, scratch);
+            kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
+                                          d_k_, scratch);
             for (index_t unit = first_unit; unit < last_unit; ++unit) {
                 const Columns c = columns(key_head, unit);
                 kernels::delta_recurrent<Arch, T>(
@@ -138,40 +146,48 @@ class DeltaPlan {
         }
     }
 
-    void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit, index_t last_unit,
-                     T* memory) const noexcept {
+    void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
+                     index_t last_unit, T* memory) const noexcept {
         kernels::ChunkScratch<Arch, T> scratch{};
-        scratch.carve(memory, d_k_);
+        scratch.carve(memory, d_k_, d_v_);
         for (index_t done = 0; done < sequence.n_tokens; done += tuning::chunk_tokens) {
             const index_t n_tokens = std::min(tuning::chunk_tokens, sequence.n_tokens - done);
             const index_t t = sequence.first_token + done;
-            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0), args_.q.ptr(t, key_head),
-                                          args_.q.stride(0), n_tokens, d_k_, scratch);
-            index_t prepared_head = -1;
-            T total_decay = T(0);
-            for (index_t unit = first_unit; unit < last_unit; ++unit) {
+            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
+                                          d_k_, scratch);
+            for (index_t unit = first_unit; unit < last_unit;) {
+                // The units of one value head stand side by side, and go together.
                 const Columns c = columns(key_head, unit);
-                if (c.h != prepared_head) {
-                    total_decay = kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, c.h), args_.decay_log.stride(0),
-                                                            args_.beta.ptr(t, c.h), args_.beta.stride(0), n_tokens,
-                                                            scale_, scratch);
-                    prepared_head = c.h;
-                }
-                for (index_t col = 0; col < c.width; col += panel_cols) {
-                    kernels::chunk_panel<Arch, T>({.v = args_.v.ptr(t, c.h, c.first + col),
-                                                   .v_stride = args_.v.stride(0),
-                                                   .state = args_.state.ptr(sequence.slot, c.h, 0, c.first + col),
-                                                   .state_stride = args_.state.stride(2),
-                                                   .output = args_.output.ptr(t, c.h, c.first + col),
-                                                   .output_stride = args_.output.stride(0),
-                                                   .width = std::min(panel_cols, c.width - col),
-                                                   .n_tokens = n_tokens,
-                                                   .d_k = d_k_,
-                                                   .total_decay = total_decay},
-                                                  scratch);
-                }
+                const index_t units =
+                    std::min(last_unit - unit, units_per_head_ - unit % units_per_head_);
+                const index_t width = std::min(units * unit_cols, d_v_ - c.first);
+                chunk_head(sequence, t, n_tokens, {c.h, c.first, width}, scratch);
+                unit += units;
             }
         }
+    }
+
+    void chunk_head(const SequenceSpan& sequence, index_t t, index_t n_tokens, const Columns& c,
+                    const kernels::ChunkScratch<Arch, T>& scratch) const noexcept {
+        const T total_decay = kernels::chunk_gate<Arch>(
+            args_.decay_log.ptr(t, c.h), args_.decay_log.stride(0), args_.beta.ptr(t, c.h),
+            args_.beta.stride(0), n_tokens, scale_, scratch);
+        kernels::chunk_load_values<Arch>(args_.v.ptr(t, c.h, c.first), args_.v.stride(0), n_tokens,
+                                         c.width, scratch);
+        for (index_t col = 0; col < c.width; col += panel_cols) {
+            kernels::chunk_panel<Arch, T>(
+                {.state = args_.state.ptr(sequence.slot, c.h, 0, c.first + col),
+                 .state_stride = args_.state.stride(2),
+                 .column = col,
+                 .width = std::min(panel_cols, c.width - col),
+                 .n_tokens = n_tokens,
+                 .d_k = d_k_,
+                 .total_decay = total_decay},
+                scratch);
+        }
+        kernels::chunk_store_outputs<Arch>(args_.output.ptr(t, c.h, c.first),
+                                           args_.output.stride(0), n_tokens, c.width, scratch);
     }
 
     const DeltaRuleArgs<T>& args_;

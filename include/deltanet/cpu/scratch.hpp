@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Cuts one block of memory into arrays, each aligned to 64 bytes as the block is. Without a block it
-/// only counts, so the size and the layout cannot disagree.
+/// Cuts one block of memory into arrays, each aligned to 64 bytes as the block is. Without a block
+/// it only counts, so the size and the layout cannot disagree.
 #pragma once
 
 #include <deltanet/config.hpp>

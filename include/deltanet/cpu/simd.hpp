@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Loads and stores that take a count of elements, and the scalar functions of the layer on batches. A
-/// loop over n elements asks for min(n - i, lanes) of them in every step: whether an element lies in a
-/// full vector or in the tail, its arithmetic is the same instructions.
+/// Loads and stores that take a count of elements, and the scalar functions of the layer on
+/// batches. A loop over n elements asks for min(n - i, lanes) of them in every step: whether an
+/// element lies in a full vector or in the tail, its arithmetic is the same instructions.
 #pragma once
 
 #include <deltanet/cpu/xsimd_compat.hpp>
@@ -13,8 +13,8 @@ namespace deltanet::cpu {
 template <class Arch, class T>
 inline constexpr index_t lanes = static_cast<index_t>(xsimd::batch<T, Arch>::size);
 
-/// The first `count` elements from p, zeros behind them; nothing behind them is read. A count above the
-/// number of lanes means all of them, one below zero none.
+/// The first `count` elements from p, zeros behind them; nothing behind them is read. A count above
+/// the number of lanes means all of them, one below zero none.
 template <class Arch, class T>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> load(const T* p, index_t count) noexcept {
     using Batch = xsimd::batch<T, Arch>;
@@ -44,7 +44,8 @@ DELTANET_FORCE_INLINE void store(T* p, const xsimd::batch<T, Arch>& x, index_t c
 /// n elements, or zeros.
 template <class Arch, class T>
 DELTANET_FORCE_INLINE void copy(const T* from, T* to, index_t n) noexcept {
-    for (index_t i = 0; i < n; i += lanes<Arch, T>) store<Arch>(to + i, load<Arch>(from + i, n - i), n - i);
+    for (index_t i = 0; i < n; i += lanes<Arch, T>)
+        store<Arch>(to + i, load<Arch>(from + i, n - i), n - i);
 }
 template <class Arch, class T>
 DELTANET_FORCE_INLINE void fill_zero(T* to, index_t n) noexcept {
@@ -65,21 +66,24 @@ template <class Arch, class T>
 
 /// 1 / (1 + exp(-x)).
 template <class T, class Arch>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> sigmoid(const xsimd::batch<T, Arch>& x) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> sigmoid(
+    const xsimd::batch<T, Arch>& x) noexcept {
     const xsimd::batch<T, Arch> one(T(1));
     return one / (one + xsimd::exp(-x));
 }
 
 /// x sigmoid(x).
 template <class T, class Arch>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> silu(const xsimd::batch<T, Arch>& x) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> silu(
+    const xsimd::batch<T, Arch>& x) noexcept {
     return x / (xsimd::batch<T, Arch>(T(1)) + xsimd::exp(-x));
 }
 
 /// log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|)): the exponent is never positive, and for very
 /// negative x the result is exp(x) and not 0.
 template <class T, class Arch>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> softplus(const xsimd::batch<T, Arch>& x) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> softplus(
+    const xsimd::batch<T, Arch>& x) noexcept {
     const xsimd::batch<T, Arch> zero(T(0));
     return xsimd::max(x, zero) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The numbers that decide speed and never results: every one of them may change without a kernel being
-/// touched. The exception is `chunk_tokens`, the grid of the chunked delta rule, which decides rounding.
+/// The numbers that decide speed and never results: every one of them may change without a kernel
+/// being touched. The exception is `chunk_tokens`, the grid of the chunked delta rule, which
+/// decides rounding.
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
@@ -14,14 +15,15 @@ inline constexpr index_t chunk_tokens = 64;
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 16;
 
-/// Tokens that the recurrent form takes through all columns of a key head before the next ones: their keys
-/// and queries, packed, and one tile of the state fit into the L1 cache or near it.
+/// Tokens that the recurrent form takes through all columns of a key head before the next ones:
+/// their keys and queries, packed, and one tile of the state fit into the L1 cache or near it.
 inline constexpr index_t recurrent_tokens = 16;
 
 /// Channels of one convolution task: their weights are gathered once and stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
 
-/// Elements that a task of an elementwise op reads at least, so that handing it out is not what costs.
+/// Elements that a task of an elementwise op reads at least, so that handing it out is not what
+/// costs.
 inline constexpr index_t elements_per_task = 8192;
 
 /// Value heads whose gate constants a gates task computes at once.
@@ -30,17 +32,18 @@ inline constexpr index_t gate_heads = 64;
 /// Tasks that a delta-rule call is split into at least, per worker, if it has so many columns.
 inline constexpr index_t tasks_per_worker = 2;
 
-/// The register tile of the chunked form: rows times batches accumulators, the batches of one row of B
-/// and one broadcast element of A have to fit into the registers.
+/// The register tile of the chunked form: rows times batches accumulators, the batches of one row
+/// of B and one broadcast element of A have to fit into the registers.
 template <class Arch>
 inline constexpr int tile_rows = n_registers<Arch> == 32 ? 12 : 6;
 template <class Arch>
 inline constexpr int tile_batches = 2;
-static_assert(tile_rows<default_arch> * tile_batches<default_arch> + tile_batches<default_arch> + 1 <=
+static_assert(tile_rows<default_arch> * tile_batches<default_arch> + tile_batches<default_arch> +
+                  1 <=
               n_registers<default_arch>);
 
-/// Batches of state columns that the recurrent form takes along a sequence: d_k rows of them stay in the
-/// L1 cache, and two accumulators for each hide the latency of the multiply-adds.
+/// Batches of state columns that the recurrent form takes along a sequence: d_k rows of them stay
+/// in the L1 cache, and two accumulators for each hide the latency of the multiply-adds.
 template <class Arch>
 inline constexpr int recurrent_batches = 4;
 static_assert(recurrent_batches<default_arch> % tile_batches<default_arch> == 0);

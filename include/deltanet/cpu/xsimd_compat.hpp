@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The bridge over xsimd's versions, 8.1 to 14: what changed its name, its meaning or its speed between
-/// them. No other file asks for xsimd's version or includes it.
+/// The bridge over xsimd's versions, 8.1 to 14: what changed its name, its meaning or its speed
+/// between them. No other file asks for xsimd's version or includes it.
 #pragma once
 
-#include <type_traits>
+#include <deltanet/config.hpp>
 
 #include <xsimd/xsimd.hpp>
 
-#include <deltanet/config.hpp>
+#include <type_traits>
 
 #if XSIMD_VERSION_MAJOR * 100 + XSIMD_VERSION_MINOR < 801
 #error "deltanet: xsimd 8.1 or newer is needed"
@@ -26,12 +26,12 @@ template <class T, class Arch>
 #endif
 }
 
-/// a b + c. xsimd 8.1 has no fused form for AVX-512 and multiplies, then adds: half the speed, and a
-/// rounding that depends on whether the compiler contracts the two.
+/// a b + c. xsimd 8.1 has no fused form for AVX-512 and multiplies, then adds: half the speed, and
+/// a rounding that depends on whether the compiler contracts the two.
 template <class T, class Arch>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> fma(const xsimd::batch<T, Arch>& a,
-                                                              const xsimd::batch<T, Arch>& b,
-                                                              const xsimd::batch<T, Arch>& c) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> fma(
+    const xsimd::batch<T, Arch>& a, const xsimd::batch<T, Arch>& b,
+    const xsimd::batch<T, Arch>& c) noexcept {
 #if XSIMD_WITH_AVX512F
     if constexpr (std::is_base_of_v<xsimd::avx512f, Arch>) {
         if constexpr (std::is_same_v<T, float>) {

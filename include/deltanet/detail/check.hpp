@@ -23,6 +23,11 @@ template <std::size_t N>
     return text + "]";
 }
 
+/// The values of an index over `count` things, for messages.
+[[nodiscard]] inline std::string range_text(index_t count) {
+    return count > 0 ? concat("0 to ", count - 1) : std::string("none, as there are none");
+}
+
 /// `value >= minimum`.
 inline void check_at_least(std::string_view function, std::string_view argument, index_t value,
                            index_t minimum) {
@@ -82,20 +87,28 @@ void check_tensor(std::string_view function, std::string_view argument, View<T, 
     if constexpr (!std::is_const_v<T>) check_writable(function, argument, view);
 }
 
-/// First byte and one past the last byte that a view with non-negative strides reaches.
+/// First byte and one past the last byte that a view reaches.
 template <class T, int Rank>
 [[nodiscard]] std::array<std::uintptr_t, 2> byte_range(View<T, Rank> view) {
     const auto first = reinterpret_cast<std::uintptr_t>(view.data());
     if (view.empty()) return {first, first};
-    index_t last = 0;
-    for (int d = 0; d < Rank; ++d) last += (view.size(d) - 1) * view.stride(d);
-    return {first, first + static_cast<std::uintptr_t>(last + 1) * sizeof(T)};
+    index_t lowest = 0;
+    index_t highest = 0;
+    for (int d = 0; d < Rank; ++d) {
+        const index_t reach = (view.size(d) - 1) * view.stride(d);
+        (reach < 0 ? lowest : highest) += reach;
+    }
+    const auto bytes = [](index_t elements) {
+        return static_cast<std::uintptr_t>(elements) * sizeof(T);  // modulo 2^64, as addresses are
+    };
+    return {first + bytes(lowest), first + bytes(highest + 1)};
 }
 
-/// The two views share no byte range.
+/// The two views share no byte range. An empty view shares nothing.
 template <class T, int RankT, class U, int RankU>
 void check_disjoint(std::string_view function, std::string_view argument, View<T, RankT> view,
                     std::string_view other_name, View<U, RankU> other) {
+    if (view.empty() || other.empty()) return;
     const auto [first, last] = byte_range(view);
     const auto [other_first, other_last] = byte_range(other);
     if (first < other_last && other_first < last) {
@@ -110,7 +123,7 @@ inline void check_row_list(std::string_view function, const std::optional<std::s
     for (std::size_t j = 0; j < rows->size(); ++j) {
         const index_t row = (*rows)[j];
         if (row < 0 || row >= n_rows) {
-            fail(function, concat("rows[", j, "]"), concat("0 to ", n_rows - 1), concat(row));
+            fail(function, concat("rows[", j, "]"), range_text(n_rows), concat(row));
         }
     }
 }

@@ -30,7 +30,7 @@ struct FamilyMap {
     std::span<const std::string_view> conv;     ///< [C, 1, W] each; one after another they are q, k, v
     std::string_view norm;
     std::string_view out_proj;
-    std::string_view block_norm;
+    std::span<const std::string_view> block_norms;  ///< the first that is there
     PreNorm block_norm_form;
     std::span<const std::string_view> block_prefixes;  ///< in front of "<layer number>."
     std::string_view layer_prefix;                     ///< behind it
@@ -45,18 +45,21 @@ inline constexpr std::string_view kSeparateProj[] = {"q_proj.weight", "k_proj.we
                                                      "g_proj.weight", "b_proj.weight", "a_proj.weight"};
 inline constexpr std::string_view kOneConv[] = {"conv1d.weight"};
 inline constexpr std::string_view kThreeConvs[] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"};
+inline constexpr std::string_view kInputNorm[] = {"input_layernorm.weight"};
+inline constexpr std::string_view kOlmoNorms[] = {"input_layernorm.weight", "attention_layer_norm.weight"};
+inline constexpr std::string_view kFlaNorm[] = {"attn_norm.weight"};
 inline constexpr std::string_view kTextPrefixes[] = {"model.layers."};
 inline constexpr std::string_view kVisionPrefixes[] = {"model.language_model.layers.", "model.layers.",
                                                        "language_model.model.layers."};
 
 inline constexpr FamilyMap kFamilies[] = {
-    {kPackedProj, true, kOneConv, "norm.weight", "out_proj.weight", "input_layernorm.weight",
+    {kPackedProj, true, kOneConv, "norm.weight", "out_proj.weight", kInputNorm,
      PreNorm::one_plus, kTextPrefixes, ".linear_attn."},
-    {kSplitProj, false, kOneConv, "norm.weight", "out_proj.weight", "input_layernorm.weight", PreNorm::one_plus,
+    {kSplitProj, false, kOneConv, "norm.weight", "out_proj.weight", kInputNorm, PreNorm::one_plus,
      kVisionPrefixes, ".linear_attn."},
-    {kSeparateProj, false, kThreeConvs, "o_norm.weight", "o_proj.weight", "input_layernorm.weight", PreNorm::plain,
+    {kSeparateProj, false, kThreeConvs, "o_norm.weight", "o_proj.weight", kOlmoNorms, PreNorm::plain,
      kTextPrefixes, ".linear_attn."},
-    {kSeparateProj, false, kThreeConvs, "o_norm.weight", "o_proj.weight", "attn_norm.weight", PreNorm::plain,
+    {kSeparateProj, false, kThreeConvs, "o_norm.weight", "o_proj.weight", kFlaNorm, PreNorm::plain,
      kTextPrefixes, ".attn."},
 };
 

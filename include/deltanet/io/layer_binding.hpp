@@ -92,7 +92,7 @@ class LayerBinder {
         w.A_log = vector(prefix_ + "A_log", c.n_heads_v);
         w.dt_bias = vector(prefix_ + "dt_bias", c.n_heads_v);
         w.norm = vector(name(map_.norm), c.d_v);
-        if (c.pre_norm != PreNorm::none) w.pre_norm = vector(block_prefix() + std::string(map_.block_norm), c.hidden);
+        if (c.pre_norm != PreNorm::none) w.pre_norm = vector(block_norm_name(), c.hidden);
     }
 
   private:
@@ -113,6 +113,17 @@ class LayerBinder {
     [[nodiscard]] std::string block_prefix() const {
         const std::size_t end = prefix_.size() < 2 ? std::string::npos : prefix_.rfind('.', prefix_.size() - 2);
         return end == std::string::npos ? std::string() : prefix_.substr(0, end + 1);
+    }
+
+    /// The norm in front of the layer, under the first of its names that the checkpoint has.
+    [[nodiscard]] std::string block_norm_name() const {
+        std::string looked_for;
+        for (const std::string_view norm : map_.block_norms) {
+            std::string full_name = block_prefix() + std::string(norm);
+            if (checkpoint_.find(full_name) != nullptr) return full_name;
+            looked_for += concat(looked_for.empty() ? "" : ", ", full_name);
+        }
+        fail(kName, "pre_norm", concat("one of the tensors ", looked_for), "none of them");
     }
 
     /// The tensor, of one of the three float types and with this many elements in this shape, where
@@ -150,14 +161,22 @@ class LayerBinder {
         return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
     }
 
+    /// Rows of one tensor or of three, one after another. Only their sum is checked: transformers cuts the
+    /// joint weight of OLMo-Hybrid into three equal parts when it saves a model anew.
     View<const float, 2> convolution() {
         const LayerConfig& c = bound_.config;
-        std::vector<index_t> channels{c.conv_dim()};
-        if (map_.conv.size() == 3) channels = {c.key_dim(), c.key_dim(), c.value_dim()};
         std::vector<float> taps;
-        for (std::size_t i = 0; i < channels.size(); ++i) {
-            const std::vector<float> part = read_float(tensor(name(map_.conv[i]), {channels[i], 1, c.conv_width}));
-            taps.insert(taps.end(), part.begin(), part.end());
+        std::string shapes;
+        for (const std::string_view part : map_.conv) {
+            const std::string full_name = name(part);
+            const TensorInfo& info = checkpoint_.tensor(full_name);
+            shapes += concat(shapes.empty() ? "" : ", ", full_name, " ", text(info.shape));
+            if (info.shape.empty() || info.shape.back() != c.conv_width) continue;  // the sum will not do
+            const std::vector<float> rows = read_float(tensor(full_name, info.shape));
+            taps.insert(taps.end(), rows.begin(), rows.end());
+        }
+        if (static_cast<index_t>(taps.size()) != c.conv_dim() * c.conv_width) {
+            fail(kName, "convolution weights", concat(c.conv_dim(), " rows of ", c.conv_width, " taps in all"), shapes);
         }
         bound_.storage.push_back(std::move(taps));
         return {bound_.storage.back().data(), {c.conv_dim(), c.conv_width}};

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/linear_operator.hpp>
@@ -22,7 +23,10 @@ namespace deltanet {
 class EigenLinear {
   public:
     EigenLinear() = default;
-    EigenLinear(WeightMatrix weight) : weight_(weight) {}  // NOLINT: a matrix is an operator
+    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an operator.
+    template <class Matrix>
+        requires std::constructible_from<WeightMatrix, Matrix>
+    EigenLinear(const Matrix& weight) : weight_(weight) {}  // NOLINT
 
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
@@ -44,9 +48,9 @@ class EigenLinear {
     }
 
   private:
-    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    using MatrixView = Eigen::Map<Matrix, Eigen::Unaligned, Eigen::OuterStride<>>;
-    using ConstMatrixView = Eigen::Map<const Matrix, Eigen::Unaligned, Eigen::OuterStride<>>;
+    using Dense = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using MatrixView = Eigen::Map<Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
+    using ConstMatrixView = Eigen::Map<const Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
     using Vector = Eigen::Matrix<float, Eigen::Dynamic, 1>;
 
     // A whole number of Eigen's register tiles on every architecture (12, 24 and 48 rows), so that each row

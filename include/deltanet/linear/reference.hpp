@@ -3,6 +3,8 @@
 /// The oracle among the linear operators: one dot product per output, summed in double.
 #pragma once
 
+#include <concepts>
+
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/linear_operator.hpp>
 
@@ -12,7 +14,10 @@ namespace deltanet {
 class ReferenceLinear {
   public:
     ReferenceLinear() = default;
-    ReferenceLinear(WeightMatrix weight) : weight_(weight) {}  // NOLINT: a matrix is an operator
+    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an operator.
+    template <class Matrix>
+        requires std::constructible_from<WeightMatrix, Matrix>
+    ReferenceLinear(const Matrix& weight) : weight_(weight) {}  // NOLINT
 
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }

@@ -44,6 +44,8 @@ class WeightMatrix {
     template <class T>
     WeightMatrix(DType dtype, View<const T, 2> view)
         : data_(view.data()), rows_(view.size(0)), cols_(view.size(1)), row_stride_(view.stride(0)), dtype_(dtype) {
+        detail::check_at_least("WeightMatrix", "view rows", rows_, 1);
+        detail::check_at_least("WeightMatrix", "view columns", cols_, 1);
         detail::check_tensor("WeightMatrix", "view", view, view.shape());
     }
 

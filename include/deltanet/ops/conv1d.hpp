@@ -16,7 +16,7 @@ template <class T>
 struct Conv1dArgs {
     View<const T, 3> input;   ///< [n_tokens, groups, C / groups]; channel c is (c / (C / groups), c mod (C / groups))
     View<const T, 2> weight;  ///< [C, W], W from 2 to 8, any strides
-    View<const T, 1> bias;    ///< [C], or empty for none
+    View<const T, 1> bias{};  ///< [C], or empty for none
     View<T, 3> state;         ///< [n_slots, W - 1, C], read and written; oldest first
     View<T, 2> output;        ///< [n_tokens, C]
     std::span<const SequenceSpan> sequences;
@@ -39,9 +39,14 @@ void conv1d(Backend& backend, const Conv1dArgs<T>& args) {
     if (args.bias.data() != nullptr) detail::check_shape(where, "bias", args.bias, {channels});
     detail::check_tensor(where, "state", args.state, {args.state.size(0), width - 1, channels});
     detail::check_tensor(where, "output", args.output, {n_tokens, channels});
-    detail::check_disjoint(where, "output", args.output, "input", args.input);
     detail::check_disjoint(where, "state", args.state, "output", args.output);
-    detail::check_disjoint(where, "state", args.state, "input", args.input);
+    const auto check_apart = [&](const auto& input, const char* name) {
+        detail::check_disjoint(where, "output", args.output, name, input);
+        detail::check_disjoint(where, "state", args.state, name, input);
+    };
+    check_apart(args.input, "input");
+    check_apart(args.weight, "weight");
+    if (args.bias.data() != nullptr) check_apart(args.bias, "bias");
     detail::check_sequences(where, args.sequences, n_tokens, args.state.size(0));
     backend.conv1d(args);
 }

@@ -55,16 +55,24 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     detail::check_shape(where, "beta", args.beta, {n_tokens, n_heads_v});
     detail::check_tensor(where, "state", args.state, {args.state.size(0), n_heads_v, d_k, d_v});
     detail::check_tensor(where, "output", args.output, {n_tokens, n_heads_v, d_v});
-    detail::check_disjoint(where, "output", args.output, "v", args.v);
-    detail::check_disjoint(where, "output", args.output, "q", args.q);
-    detail::check_disjoint(where, "output", args.output, "k", args.k);
     detail::check_disjoint(where, "state", args.state, "output", args.output);
+    const auto check_apart = [&](const auto& input, const char* name) {
+        detail::check_disjoint(where, "output", args.output, name, input);
+        detail::check_disjoint(where, "state", args.state, name, input);
+    };
+    check_apart(args.q, "q");
+    check_apart(args.k, "k");
+    check_apart(args.v, "v");
+    check_apart(args.decay_log, "decay_log");
+    check_apart(args.beta, "beta");
     detail::check_sequences(where, args.sequences, n_tokens, args.state.size(0));
     const index_t needed = backend.delta_rule_scratch_bytes(args);
-    if (static_cast<index_t>(scratch.size()) < needed ||
-        (needed > 0 && reinterpret_cast<std::uintptr_t>(scratch.data()) % 64 != 0)) {
-        detail::fail(where, "scratch", detail::concat(needed, " bytes aligned to 64"),
-                     detail::concat(scratch.size(), " bytes, or not aligned"));
+    if (static_cast<index_t>(scratch.size()) < needed) {
+        detail::fail(where, "scratch", detail::concat("at least ", needed, " bytes"),
+                     detail::concat(scratch.size(), " bytes"));
+    }
+    if (needed > 0 && reinterpret_cast<std::uintptr_t>(scratch.data()) % 64 != 0) {
+        detail::fail(where, "scratch", "an address aligned to 64", "one that is not");
     }
     backend.delta_rule(args, scratch);
 }

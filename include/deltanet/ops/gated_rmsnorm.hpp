@@ -21,7 +21,7 @@ struct GatedRmsNormArgs {
     View<const T, 1> weight;  ///< [d_v], shared by the heads
     View<T, 3> output;        ///< [n_rows, H_v, d_v]
     /// Output row j is that of token rows[j]; left out: every token in order.
-    std::optional<std::span<const index_t>> rows;
+    std::optional<std::span<const index_t>> rows{};
     OutputGate gate = OutputGate::silu;
     double eps = 1e-6;
 };
@@ -49,6 +49,7 @@ void gated_rmsnorm(Backend& backend, const GatedRmsNormArgs<T>& args) {
     detail::check_row_list(where, args.rows, n_tokens);
     detail::check_tensor(where, "output", args.output, {n_rows, n_heads_v, d_v});
     detail::check_disjoint(where, "output", args.output, "input", args.input);
+    detail::check_disjoint(where, "output", args.output, "weight", args.weight);
     backend.gated_rmsnorm(args);
 }
 

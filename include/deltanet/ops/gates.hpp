@@ -23,7 +23,7 @@ struct GatesArgs {
     bool beta_doubled = false;
 };
 
-/// Any strides on the inputs; innermost stride 1 on the outputs. No overlap (not checked). Throws `Error`
+/// Any strides on the inputs; innermost stride 1 on the outputs, which overlap nothing. Throws `Error`
 /// before anything is written. Thread-safe on distinct outputs.
 template <class Backend, class T>
 void gates(Backend& backend, const GatesArgs<T>& args) {
@@ -35,6 +35,15 @@ void gates(Backend& backend, const GatesArgs<T>& args) {
     detail::check_shape("gates", "dt_bias", args.dt_bias, {heads});
     detail::check_tensor("gates", "decay_log", args.decay_log, {n_tokens, heads});
     detail::check_tensor("gates", "beta", args.beta, {n_tokens, heads});
+    detail::check_disjoint("gates", "beta", args.beta, "decay_log", args.decay_log);
+    const auto check_apart = [&](const auto& input, const char* name) {
+        detail::check_disjoint("gates", "decay_log", args.decay_log, name, input);
+        detail::check_disjoint("gates", "beta", args.beta, name, input);
+    };
+    check_apart(args.a, "a");
+    check_apart(args.b, "b");
+    check_apart(args.A_log, "A_log");
+    check_apart(args.dt_bias, "dt_bias");
     backend.gates(args);
 }
 

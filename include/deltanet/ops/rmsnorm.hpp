@@ -26,6 +26,7 @@ void rmsnorm(Backend& backend, const RmsNormArgs<T>& args) {
     detail::check_tensor("rmsnorm", "input", args.input, args.input.shape());
     detail::check_tensor("rmsnorm", "weight", args.weight, {args.input.size(1)});
     detail::check_tensor("rmsnorm", "output", args.output, args.input.shape());
+    detail::check_disjoint("rmsnorm", "output", args.output, "weight", args.weight);
     backend.rmsnorm(args);
 }
 

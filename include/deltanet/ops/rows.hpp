@@ -17,7 +17,7 @@ template <class T>
 struct RowsArgs {
     View<const T, 2> input;   ///< [n_rows, n]
     View<T, 2> output;        ///< [n_selected, n]
-    std::optional<std::span<const index_t>> rows;
+    std::optional<std::span<const index_t>> rows{};
 };
 
 namespace detail {

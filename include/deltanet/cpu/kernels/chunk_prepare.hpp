@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What a chunk of C tokens needs before its state is touched. Per key head, shared by its value heads:
+/// What a chunk of C tokens needs before its state is touched. Per key head, shared by its value
+/// heads:
 ///   kk_ij = k_i . k_j  (j < i)        qk_ij = q_i . k_j  (j <= i)
-/// and per value head, with D_ij the sum of the log decays of tokens j + 1 to i and G_i that of 1 to i:
-///   -A_ij = -beta_i e^{D_ij} kk_ij  (j < i, else 0)      P_ij = scale e^{D_ij} qk_ij  (j <= i, else 0)
-///   e^{G_i},  e^{G_C - G_i},  e^{G_C}
-/// Every exponent is a sum of log decays, none a difference of two sums: with decays of -3000 among tiny
-/// ones a difference of float sums is wrong by 1e-4. It is never positive either: the mask comes first.
-/// All gate arithmetic of the chunked form is here; a gate per key channel would change this file only.
+/// and per value head, with D_ij the sum of the log decays of tokens j + 1 to i and G_i that of 1
+/// to i:
+///   -A_ij = -beta_i e^{D_ij} kk_ij  (j < i, else 0)      P_ij = scale e^{D_ij} qk_ij  (j <= i,
+///   else 0) e^{G_i},  e^{G_C - G_i},  e^{G_C}
+/// Every exponent is a sum of log decays, none a difference of two sums: with decays of -3000 among
+/// tiny ones a difference of float sums is wrong by 1e-4. It is never positive either: the mask
+/// comes first. All gate arithmetic of the chunked form is here; a gate per key channel would
+/// change this file only.
 #pragma once
 
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
@@ -23,61 +26,69 @@ template <class Arch, class T>
 struct ChunkScratch {
     static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
 
-    T* k;        ///< [C, d_k], dense: the rows of a model's tensor collide in the cache
-    T* q;        ///< [C, d_k]
-    T* kt;       ///< [d_k, chunk]: K transposed, zeros behind token C
-    T* kk;       ///< [C, chunk], lower triangle
-    T* qk;       ///< [C, chunk], lower triangle and diagonal
-    T* minus_a;  ///< [C, chunk], strictly lower triangle; the rest is 0
-    T* p;        ///< [C, chunk], lower triangle and diagonal; the rest is 0
-    T* state;    ///< [d_k, panel_cols]
-    T* u;        ///< [C, panel_cols]
-    T* beta;       ///< [chunk]
-    T* read_k;     ///< [chunk]: -beta_i e^{G_i}
-    T* read_q;     ///< [chunk]: scale e^{G_i}
-    T* write;      ///< [chunk]: e^{G_C - G_i}
-    T* gate_log;   ///< [chunk]
-    T* position;   ///< [chunk]: 0, 1, 2, ...
+    T* k;                  ///< [C, d_k], dense: the rows of a model's tensor collide in the cache
+    T* q;                  ///< [C, d_k]
+    T* kt;                 ///< [d_k, chunk]: K transposed, zeros behind token C
+    T* kk;                 ///< [C, chunk], lower triangle
+    T* qk;                 ///< [C, chunk], lower triangle and diagonal
+    T* minus_a;            ///< [C, chunk], strictly lower triangle; the rest is 0
+    T* p;                  ///< [C, chunk], lower triangle and diagonal; the rest is 0
+    T* values;             ///< [C, value_stride]: v, then in its place o
+    T* state;              ///< [d_k, panel_cols]
+    T* u;                  ///< [C, panel_cols]
+    T* beta;               ///< [chunk]
+    T* read_k;             ///< [chunk]: -beta_i e^{G_i}
+    T* read_q;             ///< [chunk]: scale e^{G_i}
+    T* write;              ///< [chunk]: e^{G_C - G_i}
+    T* gate_log;           ///< [chunk]
+    T* position;           ///< [chunk]: 0, 1, 2, ...
+    index_t value_stride;  ///< d_v, rounded up to whole panels
 
-    [[nodiscard]] static constexpr index_t bytes(index_t d_k) noexcept {
+    [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t d_v) noexcept {
         ChunkScratch none{};
-        return none.carve(nullptr, d_k);
+        return none.carve(nullptr, d_k, d_v);
     }
 
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
-    constexpr index_t carve(T* memory, index_t d_k) noexcept {
+    constexpr index_t carve(T* memory, index_t d_k, index_t d_v) noexcept {
+        value_stride = (d_v + panel_cols - 1) / panel_cols * panel_cols;
         ScratchCarver<T> carver(memory);
         k = carver.take(chunk_tokens * d_k);
         q = carver.take(chunk_tokens * d_k);
         kt = carver.take(chunk_tokens * d_k);
-        for (T** square : {&kk, &qk, &minus_a, &p}) *square = carver.take(chunk_tokens * chunk_tokens);
+        for (T** square : {&kk, &qk, &minus_a, &p})
+            *square = carver.take(chunk_tokens * chunk_tokens);
+        values = carver.take(chunk_tokens * value_stride);
         state = carver.take(d_k * panel_cols);
         u = carver.take(chunk_tokens * panel_cols);
-        for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position}) *row = carver.take(chunk_tokens);
+        for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position})
+            *row = carver.take(chunk_tokens);
         return carver.bytes();
     }
 };
 
-/// The lower triangle of a [C, d_k] kt [d_k, chunk], diagonal included, in steps of whole register tiles.
+/// The lower triangle of a [C, d_k] kt [d_k, chunk], diagonal included, in steps of whole register
+/// tiles.
 template <class Arch, class T>
 void lower_product(const T* a, const T* kt, T* product, index_t n_tokens, index_t d_k) noexcept {
     constexpr index_t cols = ChunkScratch<Arch, T>::panel_cols;
     static_assert(chunk_tokens % cols == 0);
     for (index_t col = 0; col < n_tokens; col += cols) {
-        for_each_row_tile<tuning::tile_rows<Arch>>(n_tokens - col, [=](auto rows, index_t row0) noexcept {
-            const index_t row = col + row0;
-            RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
-            tile.zero();
-            tile.add_product(a + row * d_k, d_k, kt + col, chunk_tokens, d_k);
-            tile.store_to(product + row * chunk_tokens + col, chunk_tokens);
-        });
+        for_each_row_tile<tuning::tile_rows<Arch>>(
+            n_tokens - col, [=](auto rows, index_t row0) noexcept {
+                const index_t row = col + row0;
+                RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
+                tile.zero();
+                tile.add_product(a + row * d_k, d_k, kt + col, chunk_tokens, d_k);
+                tile.store_to(product + row * chunk_tokens + col, chunk_tokens);
+            });
     }
 }
 
 /// k, q [C, d_k] with token strides -> scratch k, q, kt, kk, qk.
 template <class Arch, class T>
-void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens, index_t d_k,
-                    const ChunkScratch<Arch, T>& scratch) noexcept {
+void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
+                    index_t d_k, const ChunkScratch<Arch, T>& scratch) noexcept {
     for (index_t i = 0; i < n_tokens; ++i) {
         copy<Arch>(k + i * k_stride, scratch.k + i * d_k, d_k);
         copy<Arch>(q + i * q_stride, scratch.q + i * d_k, d_k);
@@ -93,7 +104,8 @@ void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, 
 
 /// e^{G_i}, e^{G_C - G_i} with their factors; returns e^{G_C}.
 template <class Arch, class T>
-[[nodiscard]] T chunk_decays(index_t n_tokens, T scale, const ChunkScratch<Arch, T>& scratch) noexcept {
+[[nodiscard]] T chunk_decays(index_t n_tokens, T scale,
+                             const ChunkScratch<Arch, T>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     T before = T(0);  // log decay from the start of the chunk to token i, i included
     T after = T(0);   // from behind token i to the end of the chunk
@@ -114,17 +126,20 @@ template <class Arch, class T>
     return total[0];
 }
 
-/// decay_log, beta [C] with strides -> scratch minus_a, p, beta, read_k, read_q, write; returns e^{G_C}.
+/// decay_log, beta [C] with strides -> scratch minus_a, p, beta, read_k, read_q, write; returns
+/// e^{G_C}.
 template <class Arch, class T>
-[[nodiscard]] T chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t beta_stride,
-                           index_t n_tokens, T scale, const ChunkScratch<Arch, T>& scratch) noexcept {
+[[nodiscard]] T chunk_gate(const T* decay_log, index_t decay_stride, const T* beta,
+                           index_t beta_stride, index_t n_tokens, T scale,
+                           const ChunkScratch<Arch, T>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t i = 0; i < chunk_tokens; ++i) {
         scratch.gate_log[i] = i < n_tokens ? decay_log[i * decay_stride] : T(0);
         scratch.beta[i] = i < n_tokens ? beta[i * beta_stride] : T(0);
         scratch.position[i] = static_cast<T>(i);
     }
-    alignas(64) T log_decay[chunk_tokens] = {};  // row i of D: D[i, j] = D[i - 1, j] + g_i for j < i, D[i, i] = 0
+    alignas(64) T log_decay[chunk_tokens] =
+        {};  // row i of D: D[i, j] = D[i - 1, j] + g_i for j < i, D[i, i] = 0
     const Batch zero(T(0));
     for (index_t i = 0; i < n_tokens; ++i) {
         const Batch here(static_cast<T>(i));
@@ -137,7 +152,8 @@ template <class Arch, class T>
         for (; j <= i; j += lanes<Arch, T>) {
             const auto is_past = Batch::load_aligned(scratch.position + j) < here;
             const auto is_here = Batch::load_aligned(scratch.position + j) == here;
-            const Batch sum = xsimd::select(is_past, Batch::load_aligned(log_decay + j) + gate, zero);
+            const Batch sum =
+                xsimd::select(is_past, Batch::load_aligned(log_decay + j) + gate, zero);
             sum.store_aligned(log_decay + j);
             const Batch decay = xsimd::exp(sum);
             const Batch kk = Batch::load_aligned(scratch.kk + i * chunk_tokens + j);

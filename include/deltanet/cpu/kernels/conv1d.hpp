@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Causal depthwise convolution of a block of channels along one sequence, then SiLU:
-///   y[t, c] = silu( bias[c] + sum_i weight[c, i] u[t - (W - 1) + i, c] ),   u = old state rows, then inputs
-/// Vectors run over channels. Row after row, not channel after channel: rows of different tokens lie a
-/// multiple of 4 KiB apart in a model's tensors and would fight for the same cache sets, of which this
-/// order needs only W at a time.
+///   y[t, c] = silu( bias[c] + sum_i weight[c, i] u[t - (W - 1) + i, c] ),   u = old state rows,
+///   then inputs
+/// Vectors run over channels. Row after row, not channel after channel: rows of different tokens
+/// lie a multiple of 4 KiB apart in a model's tensors and would fight for the same cache sets, of
+/// which this order needs only W at a time.
 #pragma once
 
 #include <deltanet/cpu/simd.hpp>
@@ -21,8 +22,9 @@ struct Conv1dWeights {
 
 /// weight [n_channels, n_taps] of any strides; bias null for none.
 template <class Arch, class T>
-void conv1d_pack(const T* weight, index_t channel_stride, index_t tap_stride, index_t n_taps, const T* bias,
-                 index_t bias_stride, index_t n_channels, Conv1dWeights<T>& packed) noexcept {
+void conv1d_pack(const T* weight, index_t channel_stride, index_t tap_stride, index_t n_taps,
+                 const T* bias, index_t bias_stride, index_t n_channels,
+                 Conv1dWeights<T>& packed) noexcept {
     static_assert(tuning::conv_channels % lanes<Arch, T> == 0);
     const index_t n_padded = (n_channels + lanes<Arch, T> - 1) / lanes<Arch, T> * lanes<Arch, T>;
     for (index_t i = 0; i < n_taps; ++i) {
@@ -50,8 +52,8 @@ struct Conv1dBlock {
     bool fresh;          ///< the state is zeros and its memory is not read
 };
 
-/// The last W - 1 rows of (old state, inputs). With fewer than W - 1 tokens some old rows move up, from
-/// a higher row to a lower one: in ascending order none is overwritten before it is read.
+/// The last W - 1 rows of (old state, inputs). With fewer than W - 1 tokens some old rows move up,
+/// from a higher row to a lower one: in ascending order none is overwritten before it is read.
 template <class Arch, class T>
 void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
     for (index_t i = 0; i < n_rows; ++i) {
@@ -62,7 +64,8 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
         } else if (block.fresh) {
             fill_zero<Arch>(to, block.n_channels);
         } else if (block.n_tokens > 0) {
-            copy<Arch>(block.state + (i + block.n_tokens) * block.state_stride, to, block.n_channels);
+            copy<Arch>(block.state + (i + block.n_tokens) * block.state_stride, to,
+                       block.n_channels);
         }
     }
 }

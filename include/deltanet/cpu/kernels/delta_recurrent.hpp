@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The delta rule token by token over a tile of state columns, in the form that reads the old state once:
-///   p = S^T k     m = S^T q     u = beta (v - e^g p)     o = scale (e^g m + (k.q) u)     S = e^g S + k u^T
-/// One sweep over the rows of the tile gives p and m, a second one writes. State columns never mix, so
-/// tiles are independent. Every token is computed the same way wherever its sequence is cut: bit-equal.
+/// The delta rule token by token over a tile of state columns, in the form that reads the old state
+/// once:
+///   p = S^T k     m = S^T q     u = beta (v - e^g p)     o = scale (e^g m + (k.q) u)     S = e^g S
+///   + k u^T
+/// One sweep over the rows of the tile gives p and m, a second one writes. State columns never mix,
+/// so tiles are independent. Every token is computed the same way wherever its sequence is cut:
+/// bit-equal.
 #pragma once
-
-#include <utility>
 
 #include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
+#include <utility>
+
 namespace deltanet::cpu::kernels {
 
 /// Columns of a tile at most.
 template <class Arch, class T>
-inline constexpr index_t recurrent_cols = tuning::recurrent_batches<Arch> * lanes<Arch, T>;
+inline constexpr index_t recurrent_cols = tuning::recurrent_batches<Arch>* lanes<Arch, T>;
 
 /// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes.
 template <class Arch, class T>
@@ -42,11 +45,11 @@ struct RecurrentScratch {
     }
 };
 
-/// k, q [n_tokens, d_k] with token strides -> scratch k, q, kq. Dense, because every tile of every value
-/// head reads them again, and rows of a model's tensors collide in the cache.
+/// k, q [n_tokens, d_k] with token strides -> scratch k, q, kq. Dense, because every tile of every
+/// value head reads them again, and rows of a model's tensors collide in the cache.
 template <class Arch, class T>
-void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens, index_t d_k,
-                    const RecurrentScratch<Arch, T>& scratch) noexcept {
+void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
+                    index_t d_k, const RecurrentScratch<Arch, T>& scratch) noexcept {
     for (index_t t = 0; t < n_tokens; ++t) {
         copy<Arch>(k + t * k_stride, scratch.k + t * d_k, d_k);
         copy<Arch>(q + t * q_stride, scratch.q + t * d_k, d_k);
@@ -86,8 +89,8 @@ struct RecurrentStep {
                                         std::integer_sequence<int, B...>) noexcept {
         (read_batch(load<Arch>(s + B * lanes<Arch, T>), k, q, p[B], m[B]), ...);
     }
-    DELTANET_FORCE_INLINE static void read_batch(const Batch& s, const Batch& k, const Batch& q, Batch& p_acc,
-                                                 Batch& m_acc) noexcept {
+    DELTANET_FORCE_INLINE static void read_batch(const Batch& s, const Batch& k, const Batch& q,
+                                                 Batch& p_acc, Batch& m_acc) noexcept {
         p_acc = compat::fma(k, s, p_acc);
         m_acc = compat::fma(q, s, m_acc);
     }
@@ -96,7 +99,8 @@ struct RecurrentStep {
     template <int... B>
     DELTANET_FORCE_INLINE void write_row(const T* from, T* to, const Batch& k, const Batch& decay,
                                          std::integer_sequence<int, B...>) const noexcept {
-        (compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>)).store_unaligned(to + B * lanes<Arch, T>),
+        (compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>))
+             .store_unaligned(to + B * lanes<Arch, T>),
          ...);
     }
 
@@ -107,8 +111,9 @@ struct RecurrentStep {
 
 /// One token: reads the state from `from` and writes it to `to`, which may be the same.
 template <class Arch, class T, int Batches>
-void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch, index_t t,
-                     const T* from, index_t from_stride, T* to, index_t to_stride) noexcept {
+void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch,
+                     index_t t, const T* from, index_t from_stride, T* to,
+                     index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr auto all = std::make_integer_sequence<int, Batches>{};
     const T* const k = scratch.k + t * tile.d_k;
@@ -137,10 +142,11 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
     }
 }
 
-/// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for cache
-/// sets as the rows of the slot do. One token goes straight from slot to slot.
+/// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for
+/// cache sets as the rows of the slot do. One token goes straight from slot to slot.
 template <class Arch, class T, int Batches>
-void recurrent_tokens(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch) noexcept {
+void recurrent_tokens(const RecurrentTile<T>& tile,
+                      const RecurrentScratch<Arch, T>& scratch) noexcept {
     constexpr index_t cols = Batches * lanes<Arch, T>;
     const bool ragged = tile.width != cols;
     if (ragged) {
@@ -167,11 +173,14 @@ void recurrent_tokens(const RecurrentTile<T>& tile, const RecurrentScratch<Arch,
 }
 
 template <class Arch, class T>
-void delta_recurrent(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch) noexcept {
+void delta_recurrent(const RecurrentTile<T>& tile,
+                     const RecurrentScratch<Arch, T>& scratch) noexcept {
     const index_t batches = (tile.width + lanes<Arch, T> - 1) / lanes<Arch, T>;
     [&]<int... B>(std::integer_sequence<int, B...>) noexcept {
-        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile, scratch), true)) || ...);
-    }(std::make_integer_sequence<int, tuning::recurrent_batches<Arch>>{});
+        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile, scratch), true)) ||
+               ...);
+    }
+    (std::make_integer_sequence<int, tuning::recurrent_batches<Arch>>{});
 }
 
 }  // namespace deltanet::cpu::kernels

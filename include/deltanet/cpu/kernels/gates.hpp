@@ -4,7 +4,8 @@
 ///   decay_log[t, h] = -exp(A_log[h]) softplus(a[t, h] + dt_bias[h])
 ///   beta[t, h]      = factor sigmoid(b[t, h])
 /// Vectors run over heads. The inputs have any strides (in some models a and b of a head group are
-/// interleaved); they come through a gather into a small buffer unless their heads lie side by side.
+/// interleaved); they come through a gather into a small buffer unless their heads lie side by
+/// side.
 #pragma once
 
 #include <deltanet/cpu/simd.hpp>
@@ -28,8 +29,8 @@ struct GateInput {
 
     /// Heads h to h + count of a token, zeros behind them.
     template <class Arch>
-    [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> load_heads(index_t token, index_t h,
-                                                                         index_t count) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> load_heads(
+        index_t token, index_t h, index_t count) const noexcept {
         const T* const row = data + token * token_stride;
         if (dense()) return load<Arch>(row + h, count);
         alignas(64) T buffer[xsimd::batch<T, Arch>::size] = {};
@@ -40,12 +41,13 @@ struct GateInput {
     }
 };
 
-/// Tokens [first, last) of heads [h0, h0 + n_heads), n_heads at most tuning::gate_heads. A_log and dt_bias
-/// [H_v] with strides; decay_log and beta [n_tokens, H_v], heads side by side.
+/// Tokens [first, last) of heads [h0, h0 + n_heads), n_heads at most tuning::gate_heads. A_log and
+/// dt_bias [H_v] with strides; decay_log and beta [n_tokens, H_v], heads side by side.
 template <class Arch, class T>
-void gates(const GateInput<T>& a, const GateInput<T>& b, const T* A_log, index_t A_stride, const T* dt_bias,
-           index_t dt_stride, T beta_factor, T* decay_log, index_t decay_stride, T* beta, index_t beta_stride,
-           index_t first, index_t last, index_t h0, index_t n_heads) noexcept {
+void gates(const GateInput<T>& a, const GateInput<T>& b, const T* A_log, index_t A_stride,
+           const T* dt_bias, index_t dt_stride, T beta_factor, T* decay_log, index_t decay_stride,
+           T* beta, index_t beta_stride, index_t first, index_t last, index_t h0,
+           index_t n_heads) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     static_assert(tuning::gate_heads % lanes<Arch, T> == 0);
     alignas(64) T rate[tuning::gate_heads] = {};
@@ -63,7 +65,8 @@ void gates(const GateInput<T>& a, const GateInput<T>& b, const T* A_log, index_t
             const index_t count = n_heads - i;
             const Batch raw_a = a.template load_heads<Arch>(t, h, count);
             const Batch raw_b = b.template load_heads<Arch>(t, h, count);
-            const Batch decay = Batch::load_aligned(rate + i) * softplus(raw_a + Batch::load_aligned(bias + i));
+            const Batch decay =
+                Batch::load_aligned(rate + i) * softplus(raw_a + Batch::load_aligned(bias + i));
             store<Arch>(decay_log + t * decay_stride + h, decay, count);
             store<Arch>(beta + t * beta_stride + h, Batch(beta_factor) * sigmoid(raw_b), count);
         }

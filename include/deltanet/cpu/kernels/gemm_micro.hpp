@@ -2,20 +2,21 @@
 // Copyright (c) 2026 the deltanet authors
 /// The one matrix product of the chunked delta rule: a tile of C held in registers,
 ///   C[rows, cols] += A[rows, n] B[n, cols]
-/// with rows of B and C contiguous and padded to whole batches, and elements of A broadcast one by one.
-/// What happens to a tile before and after (scaling, elimination, stores) is the caller's: it stays in
-/// registers meanwhile. An element of C is one chain of multiply-adds in ascending order of the
-/// contracted index, whatever the tile's shape, so results do not depend on how C is cut into tiles.
+/// with rows of B and C contiguous and padded to whole batches, and elements of A broadcast one by
+/// one. What happens to a tile before and after (scaling, elimination, stores) is the caller's: it
+/// stays in registers meanwhile. An element of C is one chain of multiply-adds in ascending order
+/// of the contracted index, whatever the tile's shape, so results do not depend on how C is cut
+/// into tiles.
 #pragma once
-
-#include <utility>
 
 #include <deltanet/cpu/simd.hpp>
 
+#include <utility>
+
 namespace deltanet::cpu::kernels {
 
-/// Loops are folds over index sequences: unrolled at any level of optimisation, which is what lets the
-/// compiler keep `acc` in registers.
+/// Loops are folds over index sequences: unrolled at any level of optimisation, which is what lets
+/// the compiler keep `acc` in registers.
 template <class Arch, class T, int Rows, int Batches>
 class RegisterTile {
   public:
@@ -32,7 +33,9 @@ class RegisterTile {
     /// c [rows, cols] times `factor`.
     DELTANET_FORCE_INLINE void load_scaled(const T* c, index_t ldc, T factor) noexcept {
         const Batch f(factor);
-        each([=](Batch& acc, int r, int b) noexcept { acc = load<Arch>(c + r * ldc + b * lanes<Arch, T>) * f; });
+        each([=](Batch& acc, int r, int b) noexcept {
+            acc = load<Arch>(c + r * ldc + b * lanes<Arch, T>) * f;
+        });
     }
 
     /// Row r times factors[r].
@@ -41,7 +44,8 @@ class RegisterTile {
     }
 
     /// += a [rows, n] b [n, cols].
-    DELTANET_FORCE_INLINE void add_product(const T* a, index_t lda, const T* b, index_t ldb, index_t n) noexcept {
+    DELTANET_FORCE_INLINE void add_product(const T* a, index_t lda, const T* b, index_t ldb,
+                                           index_t n) noexcept {
         for (index_t p = 0; p < n; ++p, ++a, b += ldb) add_outer(a, lda, b, RowIndices{});
     }
 
@@ -73,7 +77,8 @@ class RegisterTile {
         for_each_index(f, std::make_integer_sequence<int, Rows * Batches>{});
     }
     template <class F, int... I>
-    DELTANET_FORCE_INLINE static void for_each_index(F& f, std::integer_sequence<int, I...>) noexcept {
+    DELTANET_FORCE_INLINE static void for_each_index(F& f,
+                                                     std::integer_sequence<int, I...>) noexcept {
         (f(I / Batches, I % Batches), ...);
     }
 
@@ -88,7 +93,8 @@ class RegisterTile {
         Batch batch[static_cast<std::size_t>(Batches)];
     };
     template <int... B>
-    DELTANET_FORCE_INLINE static BatchRow load_row(const T* b, std::integer_sequence<int, B...>) noexcept {
+    DELTANET_FORCE_INLINE static BatchRow load_row(const T* b,
+                                                   std::integer_sequence<int, B...>) noexcept {
         return {{load<Arch>(b + B * lanes<Arch, T>)...}};
     }
     template <int R, int... B>
@@ -100,8 +106,8 @@ class RegisterTile {
     Batch acc_[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Batches)];
 };
 
-/// Calls f(std::integral_constant<int, R>, row0) for tiles of R rows that cover [0, n): as many of MaxRows
-/// as fit, then one of what is left.
+/// Calls f(std::integral_constant<int, R>, row0) for tiles of R rows that cover [0, n): as many of
+/// MaxRows as fit, then one of what is left.
 template <int MaxRows, class F>
 DELTANET_FORCE_INLINE void for_each_row_tile(index_t n, F&& f) noexcept {
     index_t row = 0;

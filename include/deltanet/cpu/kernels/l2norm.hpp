@@ -9,7 +9,8 @@ namespace deltanet::cpu::kernels {
 
 /// x [n_rows, n] -> y [n_rows, n], which may be x. MaxForm: the second formula.
 template <class Arch, class T, bool MaxForm>
-void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows, index_t n, T eps) noexcept {
+void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows, index_t n,
+            T eps) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
         const Batch sum(dot<Arch>(x, x, n));
@@ -17,7 +18,8 @@ void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows
         if constexpr (MaxForm) {
             const Batch bound(eps);
             length = xsimd::sqrt(sum);
-            length = xsimd::select(length < bound, bound, length);  // a NaN stays, unlike with max()
+            length =
+                xsimd::select(length < bound, bound, length);  // a NaN stays, unlike with max()
         } else {
             length = xsimd::sqrt(sum + Batch(eps));
         }

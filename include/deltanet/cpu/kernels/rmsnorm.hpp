@@ -9,7 +9,8 @@ namespace deltanet::cpu::kernels {
 
 /// 1 / sqrt(mean x^2 + eps) in every lane.
 template <class Arch, class T>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_rms(const T* x, index_t n, T eps) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_rms(const T* x, index_t n,
+                                                                      T eps) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     const Batch mean(dot<Arch>(x, x, n) / static_cast<T>(n));
     return Batch(T(1)) / xsimd::sqrt(mean + Batch(eps));
@@ -17,8 +18,8 @@ template <class Arch, class T>
 
 /// x [n_rows, n] -> y [n_rows, n], which may be x;  w [n].
 template <class Arch, class T>
-void rmsnorm(const T* x, index_t x_stride, const T* w, T offset, T* y, index_t y_stride, index_t n_rows,
-             index_t n, T eps) noexcept {
+void rmsnorm(const T* x, index_t x_stride, const T* w, T offset, T* y, index_t y_stride,
+             index_t n_rows, index_t n, T eps) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
         const Batch factor = inverse_rms<Arch>(x, n, eps);
