@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The delta rule alone, for the head sizes of published models: chunked prefill and recurrent decode. Items are
-/// token-heads (one token of one value head); `flops` counts the 6 d_k d_v of the recurrence. For a look at
-/// a machine; nothing is compared here.
-#include <random>
-#include <vector>
-
+/// The delta rule alone, for the head sizes of published models: chunked prefill and recurrent
+/// decode. Items are token-heads (one token of one value head); `flops` counts the 6 d_k d_v of the
+/// recurrence. For a look at a machine; nothing is compared here.
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/workspace.hpp>
 
 #include <benchmark/benchmark.h>
+
+#include <random>
+#include <vector>
 
 namespace {
 
@@ -25,7 +25,8 @@ std::vector<float> random_floats(index_t n, float low, float high) {
 
 /// Arguments: d_k, d_v, H_k, H_v, tokens, sequences.
 void delta_rule_case(benchmark::State& state) {
-    const index_t d_k = state.range(0), d_v = state.range(1), n_heads_k = state.range(2), n_heads_v = state.range(3);
+    const index_t d_k = state.range(0), d_v = state.range(1), n_heads_k = state.range(2),
+                  n_heads_v = state.range(3);
     const index_t tokens = state.range(4), sequences = state.range(5), n = tokens * sequences;
     const float unit = 1.0F / std::sqrt(static_cast<float>(d_k));
     const std::vector<float> q = random_floats(n * n_heads_k * d_k, -unit, unit);
@@ -55,15 +56,16 @@ void delta_rule_case(benchmark::State& state) {
         benchmark::ClobberMemory();
     }
     const auto token_heads = static_cast<double>(n * n_heads_v);
-    state.counters["token_heads"] =
-        benchmark::Counter(token_heads, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+    state.counters["token_heads"] = benchmark::Counter(
+        token_heads, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
     state.counters["flops"] = benchmark::Counter(6.0 * static_cast<double>(d_k * d_v) * token_heads,
                                                  benchmark::Counter::kIsIterationInvariantRate);
     state.SetLabel(CpuBackend<>::arch_name);
 }
 
 void published_shapes(benchmark::internal::Benchmark* bench) {
-    bench->ArgNames({"d_k", "d_v", "H_k", "H_v", "tokens", "sequences"})->Unit(benchmark::kMicrosecond);
+    bench->ArgNames({"d_k", "d_v", "H_k", "H_v", "tokens", "sequences"})
+        ->Unit(benchmark::kMicrosecond);
     for (const index_t tokens : {64, 1024}) {
         bench->Args({128, 128, 16, 32, tokens, 1});
         bench->Args({64, 64, 16, 32, tokens, 1});

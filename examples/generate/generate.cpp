@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The main job: a language model, trained and saved by transformers, continues a text, and every token of it
-/// goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta rule), then text is decoded
-/// byte by byte (recurrent). With --check the same program proves that it computes what transformers does.
+/// The main job: a language model, trained and saved by transformers, continues a text, and every
+/// token of it goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta
+/// rule), then text is decoded byte by byte (recurrent). With --check the same program proves that
+/// it computes what transformers does.
+#include "language_model.hpp"
+#include "options.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <limits>
 #include <random>
 
-#include "language_model.hpp"
-#include "options.hpp"
-
 namespace {
 
-using generate::LanguageModel;
 using deltanet::Start;
+using generate::LanguageModel;
 
 std::vector<int> bytes_of(const std::string& text) {
     std::vector<int> bytes;
@@ -35,7 +36,8 @@ int likeliest(const std::vector<float>& logits, std::ptrdiff_t vocabulary) {
 }
 
 /// A random next byte, likelier ones more often; temperature 0 takes the likeliest.
-int sample(const std::vector<float>& logits, std::ptrdiff_t vocabulary, double temperature, std::mt19937& random) {
+int sample(const std::vector<float>& logits, std::ptrdiff_t vocabulary, double temperature,
+           std::mt19937& random) {
     const int best = likeliest(logits, vocabulary);
     if (temperature == 0.0) return best;
     const auto row = logits.end() - vocabulary;
@@ -61,7 +63,8 @@ void print_byte(int byte) {
     std::fflush(stdout);
 }
 
-int continue_text(LanguageModel& model, const std::vector<int>& prompt, const generate::Options& options) {
+int continue_text(LanguageModel& model, const std::vector<int>& prompt,
+                  const generate::Options& options) {
     for (const int byte : prompt) print_byte(byte);
     const Stopwatch prefill;
     const std::vector<float>* logits = &model.feed(prompt, Start::fresh);
@@ -75,8 +78,8 @@ int continue_text(LanguageModel& model, const std::vector<int>& prompt, const ge
         logits = &model.feed({byte}, Start::resume);
     }
     const double decode_seconds = decode.seconds();
-    std::printf("\n\nprefill %zu tokens, %.0f tokens/s; decode %d tokens, %.0f tokens/s\n", prompt.size(),
-                static_cast<double>(prompt.size()) / prefill_seconds, options.bytes,
+    std::printf("\n\nprefill %zu tokens, %.0f tokens/s; decode %d tokens, %.0f tokens/s\n",
+                prompt.size(), static_cast<double>(prompt.size()) / prefill_seconds, options.bytes,
                 static_cast<double>(options.bytes) / decode_seconds);
     return 0;
 }
@@ -87,33 +90,40 @@ double worst_difference(const std::vector<float>& actual, const std::vector<floa
     if (actual.size() != expected.size()) return kInfinite;
     double worst = 0.0;
     for (std::size_t i = 0; i < actual.size(); ++i) {
-        const double difference = std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
+        const double difference =
+            std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
         worst = std::isnan(difference) ? kInfinite : std::max(worst, difference);
     }
     return worst;
 }
 
-/// Decodes the recorded sample, a text that does not repeat itself as greedy ones do, and compares the logits
-/// that its last bytes were drawn from.
-double check_sample(LanguageModel& model, const std::vector<int>& prompt, const deltanet::SafetensorsFile& expected) {
+/// Decodes the recorded sample, a text that does not repeat itself as greedy ones do, and compares
+/// the logits that its last bytes were drawn from.
+double check_sample(LanguageModel& model, const std::vector<int>& prompt,
+                    const deltanet::SafetensorsFile& expected) {
     const std::vector<int> sample = bytes_of(expected.tensor("sample"));
-    const std::vector<float> expected_logits = deltanet::read_float(expected.tensor("sample_logits"));
-    const std::size_t first = sample.size() - expected_logits.size() / static_cast<std::size_t>(model.vocabulary());
+    const std::vector<float> expected_logits =
+        deltanet::read_float(expected.tensor("sample_logits"));
+    const std::size_t first =
+        sample.size() - expected_logits.size() / static_cast<std::size_t>(model.vocabulary());
     std::vector<float> decoded;
     std::vector<float> logits = model.feed(prompt, Start::fresh);
     for (std::size_t i = 0; i < sample.size(); ++i) {
-        if (i >= first) decoded.insert(decoded.end(), logits.end() - model.vocabulary(), logits.end());
+        if (i >= first)
+            decoded.insert(decoded.end(), logits.end() - model.vocabulary(), logits.end());
         logits = model.feed({sample[i]}, Start::resume);
     }
     return worst_difference(decoded, expected_logits);
 }
 
-/// Every logit of the prompt and the greedy continuation, against what transformers computed in float32.
+/// Every logit of the prompt and the greedy continuation, against what transformers computed in
+/// float32.
 int check(LanguageModel& model, const deltanet::SafetensorsFile& expected) {
     constexpr double kLimit = 2e-4;
     const std::vector<int> prompt = bytes_of(expected.tensor("prompt"));
     const std::vector<int> greedy = bytes_of(expected.tensor("greedy"));
-    const std::vector<float> expected_logits = deltanet::read_float(expected.tensor("prompt_logits"));
+    const std::vector<float> expected_logits =
+        deltanet::read_float(expected.tensor("prompt_logits"));
 
     const std::vector<float>* logits = &model.feed(prompt, Start::fresh);
     const double prompt_worst = worst_difference(*logits, expected_logits);
@@ -127,9 +137,11 @@ int check(LanguageModel& model, const deltanet::SafetensorsFile& expected) {
     const double sample_worst = check_sample(model, prompt, expected);
     const double worst = std::max(prompt_worst, sample_worst);
     const bool agrees = worst <= kLimit && same == greedy.size();
-    std::printf("check: %zu prompt tokens and 32 decoded ones, max |logit difference| %.2e (limit %.0e); "
-                "%zu of %zu greedy bytes identical: %s\n",
-                prompt.size(), worst, kLimit, same, greedy.size(), agrees ? "agrees with transformers" : "FAILED");
+    std::printf(
+        "check: %zu prompt tokens and 32 decoded ones, max |logit difference| %.2e (limit %.0e); "
+        "%zu of %zu greedy bytes identical: %s\n",
+        prompt.size(), worst, kLimit, same, greedy.size(),
+        agrees ? "agrees with transformers" : "FAILED");
     return agrees ? 0 : 1;
 }
 
@@ -144,15 +156,19 @@ int main(int argc, char** argv) {
         }
         LanguageModel model(options.model);
         if (options.check) {
-            return check(model, deltanet::SafetensorsFile::open(options.model / "expected.safetensors"));
+            return check(model,
+                         deltanet::SafetensorsFile::open(options.model / "expected.safetensors"));
         }
         const deltanet::LayerConfig& layer = model.layer();
-        std::printf("%td layers of Gated DeltaNet, hidden %td, %td key and %td value heads of %td and %td, backend cpu/%s\n\n",
-                    model.n_layers(), layer.hidden, layer.n_heads_k, layer.n_heads_v, layer.d_k, layer.d_v,
-                    generate::Backend::arch_name);
+        std::printf(
+            "%td layers of Gated DeltaNet, hidden %td, %td key and %td value heads of %td and %td, "
+            "backend cpu/%s\n\n",
+            model.n_layers(), layer.hidden, layer.n_heads_k, layer.n_heads_v, layer.d_k, layer.d_v,
+            generate::Backend::arch_name);
         const std::vector<int> prompt =
             options.prompt.empty()
-                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors").tensor("prompt"))
+                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors")
+                               .tensor("prompt"))
                 : bytes_of(options.prompt);
         return continue_text(model, prompt, options);
     } catch (const std::exception& error) {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// A small language model of the Qwen3.5 architecture with nothing but linear attention: byte embedding,
-/// blocks of { Gated DeltaNet layer, MLP }, final norm, tied output matrix. The layers are the library's; the
-/// few lines around them are what an engine already has.
+/// A small language model of the Qwen3.5 architecture with nothing but linear attention: byte
+/// embedding, blocks of { Gated DeltaNet layer, MLP }, final norm, tied output matrix. The layers
+/// are the library's; the few lines around them are what an engine already has.
 #pragma once
+
+#include <deltanet/deltanet.hpp>
+#include <deltanet/io/layer_binding.hpp>
+#include <deltanet/io/model_config.hpp>
 
 #include <cmath>
 #include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <deltanet/deltanet.hpp>
-#include <deltanet/io/layer_binding.hpp>
-#include <deltanet/io/model_config.hpp>
 
 namespace generate {
 
@@ -26,10 +26,12 @@ class LanguageModel {
   public:
     explicit LanguageModel(const std::filesystem::path& directory)
         : config_(deltanet::read_model_config(directory / "config.json")),
-          checkpoint_(deltanet::Checkpoint::open(directory)), slots_(layer_config(config_), {.slots = 1, .layers = n_layers()}) {
+          checkpoint_(deltanet::Checkpoint::open(directory)),
+          slots_(layer_config(config_), {.slots = 1, .layers = n_layers()}) {
         for (index_t i = 0; i < n_layers(); ++i) {
             const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
-            blocks_.emplace_back(deltanet::bind_layer(checkpoint_, config_.family, layer_config(config_), prefix));
+            blocks_.emplace_back(
+                deltanet::bind_layer(checkpoint_, config_.family, layer_config(config_), prefix));
             Block& block = blocks_.back();
             const std::string name = "model.layers." + std::to_string(i) + ".";
             block.mlp_norm = floats(name + "post_attention_layernorm.weight");
@@ -43,12 +45,14 @@ class LanguageModel {
     }
 
     [[nodiscard]] index_t vocabulary() const { return output_.out_features(); }
-    [[nodiscard]] index_t n_layers() const { return static_cast<index_t>(config_.linear_layers.size()); }
+    [[nodiscard]] index_t n_layers() const {
+        return static_cast<index_t>(config_.linear_layers.size());
+    }
     [[nodiscard]] const deltanet::LayerConfig& layer() const { return config_.layer; }
 
-    /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of those that
-    /// follow what was fed before. Several tokens take the chunked path through the delta rule, one the
-    /// recurrent path.
+    /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of
+    /// those that follow what was fed before. Several tokens take the chunked path through the
+    /// delta rule, one the recurrent path.
     const std::vector<float>& feed(const std::vector<int>& tokens, deltanet::Start start) {
         const auto n = static_cast<index_t>(tokens.size());
         const index_t hidden = config_.layer.hidden;
@@ -97,7 +101,9 @@ class LanguageModel {
         return config;
     }
 
-    std::vector<float> floats(const std::string& name) const { return deltanet::read_float(checkpoint_.tensor(name)); }
+    std::vector<float> floats(const std::string& name) const {
+        return deltanet::read_float(checkpoint_.tensor(name));
+    }
 
     /// A projection, where it lies in the file.
     deltanet::EigenLinear matrix(const std::string& name) const {
@@ -105,11 +111,12 @@ class LanguageModel {
     }
 
     void norm(const std::vector<float>& weight, View<const float, 2> in, View<float, 2> out) {
-        deltanet::rmsnorm(backend_, deltanet::RmsNormArgs<float>{.input = in,
-                                                                 .weight = {weight.data(), {in.size(1)}},
-                                                                 .output = out,
-                                                                 .eps = config_.norm_eps,
-                                                                 .weight_offset = 1.0});
+        deltanet::rmsnorm(backend_,
+                          deltanet::RmsNormArgs<float>{.input = in,
+                                                       .weight = {weight.data(), {in.size(1)}},
+                                                       .output = out,
+                                                       .eps = config_.norm_eps,
+                                                       .weight_offset = 1.0});
     }
 
     void apply(const deltanet::EigenLinear& w, View<const float, 2> in, View<float, 2> out) {
@@ -126,7 +133,8 @@ class LanguageModel {
         norm(block.mlp_norm, rows(y_, n, hidden), rows(x_, n, hidden));
         apply(block.gate, rows(x_, n, hidden), rows(gate_, n, inner));
         apply(block.up, rows(x_, n, hidden), rows(up_, n, inner));
-        for (std::size_t i = 0; i < gate_.size(); ++i) gate_[i] *= up_[i] / (1.0F + std::exp(-gate_[i]));
+        for (std::size_t i = 0; i < gate_.size(); ++i)
+            gate_[i] *= up_[i] / (1.0F + std::exp(-gate_[i]));
         apply(block.down, rows(gate_, n, inner), rows(x_, n, hidden));
         for (std::size_t i = 0; i < y_.size(); ++i) y_[i] += x_[i];
     }

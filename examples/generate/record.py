@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 the deltanet authors
 """Record what transformers computes with ``model/``: write ``model/expected.safetensors``.
 
 Usage::

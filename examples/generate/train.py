@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 the deltanet authors
 """Train the small byte-level language model in ``model/`` from scratch.
 
 The model is an ordinary transformers ``Qwen3_5ForCausalLM`` in which every layer is a

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Which sequences a forward call advances, and which rows of x belong to them. Two ways to say it:
-/// sequence by sequence, whose tokens then stand one after another in x (`add`), or token by token, in any
-/// order (`assign_tokens`). Optionally also which rows of y are wanted.
+/// sequence by sequence, whose tokens then stand one after another in x (`add`), or token by token,
+/// in any order (`assign_tokens`). Optionally also which rows of y are wanted.
 #pragma once
+
+#include <deltanet/sequence.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -11,8 +13,6 @@
 #include <span>
 #include <utility>
 #include <vector>
-
-#include <deltanet/sequence.hpp>
 
 namespace deltanet {
 
@@ -23,8 +23,8 @@ struct BatchSequence {
     Start start = Start::resume;
 };
 
-/// Inside, tokens are numbered sequence by sequence ("token"), while x and y have rows; the two differ only
-/// when sequences interleave. A cleared batch keeps its memory.
+/// Inside, tokens are numbered sequence by sequence ("token"), while x and y have rows; the two
+/// differ only when sequences interleave. A cleared batch keeps its memory.
 class Batch {
   public:
     void clear() noexcept {
@@ -37,8 +37,9 @@ class Batch {
         select_ = false;
     }
 
-    /// Appends a sequence whose tokens are the next rows of x. Throws `Error` for a slot that is negative or
-    /// already in the batch, for a negative token count, and after `assign_tokens` or `select_outputs`.
+    /// Appends a sequence whose tokens are the next rows of x. Throws `Error` for a slot that is
+    /// negative or already in the batch, for a negative token count, and after `assign_tokens` or
+    /// `select_outputs`.
     Batch& add(const BatchSequence& sequence) {
         const char* const where = "Batch::add";
         if (closed_) {
@@ -49,18 +50,20 @@ class Batch {
         detail::check_at_least(where, "n_tokens", sequence.n_tokens, 0);
         if (const SequenceSpan* const other = find(sequence.slot)) {
             detail::fail(where, "slot", "a slot used once in a batch",
-                         detail::concat("slot ", sequence.slot, ", already there with n_tokens = ", other->n_tokens));
+                         detail::concat("slot ", sequence.slot,
+                                        ", already there with n_tokens = ", other->n_tokens));
         }
         spans_.push_back({n_tokens_, sequence.n_tokens, sequence.slot, sequence.start});
         n_tokens_ += sequence.n_tokens;
         return *this;
     }
 
-    /// Row i of x is a token of sequence `sequence_ids[i]`, whose state is in the slot of that number. Tokens
-    /// of a sequence are taken in row order; those of different sequences may interleave in any way. A
-    /// sequence starts fresh if the position of its first row is 0; without positions every sequence resumes.
-    /// Positions of a sequence may repeat or jump (multimodal ones do) but not fall. Replaces what the batch
-    /// held; on `Error` the batch is as it was.
+    /// Row i of x is a token of sequence `sequence_ids[i]`, whose state is in the slot of that
+    /// number. Tokens of a sequence are taken in row order; those of different sequences may
+    /// interleave in any way. A sequence starts fresh if the position of its first row is 0;
+    /// without positions every sequence resumes. Positions of a sequence may repeat or jump
+    /// (multimodal ones do) but not fall. Replaces what the batch held; on `Error` the batch is as
+    /// it was.
     ///
     /// Ids and positions are vectors, arrays or spans of any integer types.
     template <class Ids, class Positions>
@@ -69,17 +72,20 @@ class Batch {
         const std::span positions(positions_of_rows);
         const char* const where = "Batch::assign_tokens";
         if (!positions.empty() && positions.size() != sequence_ids.size()) {
-            detail::fail(where, "positions", detail::concat(sequence_ids.size(), " entries, one per token"),
+            detail::fail(where, "positions",
+                         detail::concat(sequence_ids.size(), " entries, one per token"),
                          detail::concat(positions.size()));
         }
         const auto id = [&](index_t row) { return static_cast<index_t>(sequence_ids[at(row)]); };
-        std::vector<index_t> order = rows_by_sequence(static_cast<index_t>(sequence_ids.size()), id);
+        std::vector<index_t> order =
+            rows_by_sequence(static_cast<index_t>(sequence_ids.size()), id);
 
         std::vector<SequenceSpan> spans;
         for (index_t token = 0; token < static_cast<index_t>(order.size()); ++token) {
             const index_t row = order[at(token)];
             if (id(row) < 0) {
-                detail::fail(where, detail::concat("sequence_ids[", row, "]"), "at least 0", detail::concat(id(row)));
+                detail::fail(where, detail::concat("sequence_ids[", row, "]"), "at least 0",
+                             detail::concat(id(row)));
             }
             if (spans.empty() || spans.back().slot != id(row)) {
                 const bool fresh = !positions.empty() && positions[at(row)] == 0;
@@ -90,8 +96,8 @@ class Batch {
             const index_t before = order[at(token - 1)];
             if (!positions.empty() && positions[at(row)] < positions[at(before)]) {
                 detail::fail(where, detail::concat("positions[", row, "]"),
-                             detail::concat("at least ", positions[at(before)], ", the position before it in sequence ",
-                                            id(row)),
+                             detail::concat("at least ", positions[at(before)],
+                                            ", the position before it in sequence ", id(row)),
                              detail::concat(positions[at(row)]));
             }
         }
@@ -122,8 +128,9 @@ class Batch {
         return from_tokens(ids, std::span<const index_t>());
     }
 
-    /// Only these rows of the batch are wanted: row j of y belongs to row rows[j] of x. Any order, also none
-    /// at all. States advance over every token all the same. Call it when all sequences are in.
+    /// Only these rows of the batch are wanted: row j of y belongs to row rows[j] of x. Any order,
+    /// also none at all. States advance over every token all the same. Call it when all sequences
+    /// are in.
     void select_outputs(std::span<const index_t> rows) {
         for (std::size_t j = 0; j < rows.size(); ++j) {
             if (rows[j] < 0 || rows[j] >= n_tokens_) {
@@ -143,7 +150,9 @@ class Batch {
     }
 
     [[nodiscard]] index_t n_tokens() const noexcept { return n_tokens_; }
-    [[nodiscard]] index_t n_sequences() const noexcept { return static_cast<index_t>(spans_.size()); }
+    [[nodiscard]] index_t n_sequences() const noexcept {
+        return static_cast<index_t>(spans_.size());
+    }
     /// Rows of y.
     [[nodiscard]] index_t n_outputs() const noexcept {
         return select_ ? static_cast<index_t>(output_rows_.size()) : n_tokens_;
@@ -167,17 +176,20 @@ class Batch {
     static std::size_t at(index_t i) noexcept { return static_cast<std::size_t>(i); }
 
     [[nodiscard]] const SequenceSpan* find(index_t slot) const noexcept {
-        const auto found = std::find_if(spans_.begin(), spans_.end(),
-                                        [slot](const SequenceSpan& span) { return span.slot == slot; });
+        const auto found =
+            std::find_if(spans_.begin(), spans_.end(),
+                         [slot](const SequenceSpan& span) { return span.slot == slot; });
         return found == spans_.end() ? nullptr : &*found;
     }
 
-    /// Rows grouped by sequence, sequences by their first row, so that contiguous input stays as it is.
+    /// Rows grouped by sequence, sequences by their first row, so that contiguous input stays as it
+    /// is.
     template <class IdOf>
     static std::vector<index_t> rows_by_sequence(index_t n, const IdOf& id) {
         std::vector<index_t> order(at(n));
         std::iota(order.begin(), order.end(), index_t{0});
-        std::stable_sort(order.begin(), order.end(), [&](index_t a, index_t b) { return id(a) < id(b); });
+        std::stable_sort(order.begin(), order.end(),
+                         [&](index_t a, index_t b) { return id(a) < id(b); });
         std::vector<index_t> first_row(at(n));
         for (index_t i = 0; i < n; ++i) {
             const bool begins = i == 0 || id(order[at(i)]) != id(order[at(i - 1)]);
@@ -190,7 +202,8 @@ class Batch {
 
     [[nodiscard]] std::vector<index_t> token_of_row() const {
         std::vector<index_t> token(rows_.size());
-        for (std::size_t t = 0; t < rows_.size(); ++t) token[at(rows_[t])] = static_cast<index_t>(t);
+        for (std::size_t t = 0; t < rows_.size(); ++t)
+            token[at(rows_[t])] = static_cast<index_t>(t);
         return token;
     }
 

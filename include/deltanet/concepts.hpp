@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What a backend is: something that runs the checked ops. Its functions are called by ops/*.hpp after all
-/// checks, never by users, and are listed here once for both scalar types that an op may be called with.
+/// What a backend is: something that runs the checked ops. Its functions are called by ops/*.hpp
+/// after all checks, never by users, and are listed here once for both scalar types that an op may
+/// be called with.
 #pragma once
-
-#include <concepts>
-#include <cstddef>
-#include <span>
 
 #include <deltanet/executor.hpp>
 #include <deltanet/ops/conv1d.hpp>
@@ -17,12 +14,17 @@
 #include <deltanet/ops/rmsnorm.hpp>
 #include <deltanet/ops/rows.hpp>
 
+#include <concepts>
+#include <cstddef>
+#include <span>
+
 namespace deltanet {
 
-/// A type whose member functions compute the ops in float. They may assume what the ops check, write only
-/// the outputs and states named, allocate nothing that a caller would notice in a loop, and give results
-/// that depend on neither the order of sequences nor the executor's threads.
-/// `delta_rule_scratch_bytes<T>(d_k, d_v, heads_per_group)` bounds the one-argument form over all batches.
+/// A type whose member functions compute the ops in float. They may assume what the ops check,
+/// write only the outputs and states named, allocate nothing that a caller would notice in a loop,
+/// and give results that depend on neither the order of sequences nor the executor's threads.
+/// `delta_rule_scratch_bytes<T>(d_k, d_v, heads_per_group)` bounds the one-argument form over all
+/// batches.
 template <class B>
 concept Backend = requires(B& backend, const Conv1dArgs<float>& conv, const L2NormArgs<float>& l2,
                            const RmsNormArgs<float>& rms, const GatesArgs<float>& gates,

@@ -7,7 +7,8 @@
 #include <cstddef>
 
 #if defined(__FAST_MATH__) && !defined(DELTANET_ALLOW_FAST_MATH)
-#error "deltanet: -ffast-math breaks the gates (infinities, NaN tests); define DELTANET_ALLOW_FAST_MATH to insist"
+#error \
+    "deltanet: -ffast-math breaks the gates (infinities, NaN tests); define DELTANET_ALLOW_FAST_MATH to insist"
 #endif
 
 /// Inlined whatever the optimiser's mood: the small pieces of kernels, which must be compiled with
@@ -20,7 +21,8 @@
 #define DELTANET_RESTRICT
 #endif
 
-/// Internal invariants; on in debug builds. Mistakes of the caller are `deltanet::Error`, never this.
+/// Internal invariants; on in debug builds. Mistakes of the caller are `deltanet::Error`, never
+/// this.
 #if defined(NDEBUG)
 #define DELTANET_ASSERT(condition) static_cast<void>(0)
 #else
@@ -32,6 +34,7 @@ namespace deltanet {
 
 /// Sizes, strides (in elements) and offsets: signed, 64 bits, as in mdspan and Eigen.
 using index_t = std::ptrdiff_t;
-static_assert(sizeof(index_t) == 8, "deltanet: state arenas exceed 4 GiB; a 64-bit target is needed");
+static_assert(sizeof(index_t) == 8,
+              "deltanet: state arenas exceed 4 GiB; a 64-bit target is needed");
 
 }  // namespace deltanet

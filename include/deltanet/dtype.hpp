@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Storage types of weights and the conversions between them and float. Arithmetic is always done in
-/// float or wider; bf16 and f16 are only ever loaded and stored.
+/// Storage types of weights and the conversions between them and float. Arithmetic is always done
+/// in float or wider; bf16 and f16 are only ever loaded and stored.
 #pragma once
+
+#include <deltanet/config.hpp>
 
 #include <bit>
 #include <cstdint>
 #include <string_view>
-
-#include <deltanet/config.hpp>
 
 namespace deltanet {
 
 /// Element types that weights can be stored in.
 enum class DType : std::uint8_t { f32, bf16, f16 };
 
-[[nodiscard]] constexpr index_t size_of(DType dtype) noexcept { return dtype == DType::f32 ? 4 : 2; }
+[[nodiscard]] constexpr index_t size_of(DType dtype) noexcept {
+    return dtype == DType::f32 ? 4 : 2;
+}
 
 [[nodiscard]] constexpr std::string_view name_of(DType dtype) noexcept {
     switch (dtype) {
-        case DType::f32: return "f32";
-        case DType::bf16: return "bf16";
-        case DType::f16: return "f16";
+        case DType::f32:
+            return "f32";
+        case DType::bf16:
+            return "bf16";
+        case DType::f16:
+            return "f16";
     }
     return "unknown";
 }
@@ -58,7 +63,8 @@ struct f16 {
 /// Round to nearest, ties to even; NaN stays NaN.
 [[nodiscard]] constexpr bf16 to_bf16(float value) noexcept {
     const auto bits = std::bit_cast<std::uint32_t>(value);
-    if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return {static_cast<std::uint16_t>((bits >> 16) | 0x40U)};
+    if ((bits & 0x7FFFFFFFU) > 0x7F800000U)
+        return {static_cast<std::uint16_t>((bits >> 16) | 0x40U)};
     return {static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16)};
 }
 
@@ -69,9 +75,11 @@ struct f16 {
     const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
     if (magnitude > 0x7F800000U) return {static_cast<std::uint16_t>(sign | 0x7E00U)};
     if (magnitude >= 0x477FF000U) return {static_cast<std::uint16_t>(sign | 0x7C00U)};
-    if (magnitude < 0x38800000U) {  // below 2^-14: adding 0.5 shifts the subnormal into the low bits
+    if (magnitude <
+        0x38800000U) {  // below 2^-14: adding 0.5 shifts the subnormal into the low bits
         const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
-        return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000U))};
+        return {static_cast<std::uint16_t>(sign |
+                                           (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000U))};
     }
     const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13) & 1U);
     return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13))};

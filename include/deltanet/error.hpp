@@ -6,14 +6,14 @@
 /// caller who catches the error finds outputs and state as they were.
 #pragma once
 
+#include <deltanet/config.hpp>
+
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
-
-#include <deltanet/config.hpp>
 
 namespace deltanet {
 
@@ -29,10 +29,8 @@ inline void append(std::string& text, std::string_view piece) { text += piece; }
 inline void append(std::string& text, const char* piece) { text += piece; }
 inline void append(std::string& text, const std::string& piece) { text += piece; }
 template <class Number>
-    requires std::is_integral_v<Number>
-void append(std::string& text, Number number) {
-    text += std::to_string(number);
-}
+requires std::is_integral_v<Number>
+void append(std::string& text, Number number) { text += std::to_string(number); }
 inline void append(std::string& text, double number) {
     char digits[32];
     std::snprintf(digits, sizeof(digits), "%g", number);  // std::to_string turns 1e-9 into 0.000000

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Who runs the tasks of an op. The library never starts a thread: it hands independent tasks to an
-/// executor, sequential unless the engine brings its own pool. Results do not depend on the executor
-/// or on the number of threads: every task writes its own outputs in a fixed order of arithmetic.
+/// executor, sequential unless the engine brings its own pool. Results do not depend on the
+/// executor or on the number of threads: every task writes its own outputs in a fixed order of
+/// arithmetic.
 #pragma once
 
-#include <concepts>
-
 #include <deltanet/config.hpp>
+
+#include <concepts>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -21,11 +22,11 @@ struct ExampleTask {
 };
 }  // namespace detail
 
-/// `executor.parallel_for(n, f)` calls `f(task, worker)` exactly once for every task in [0, n), in any
-/// order and on any thread, and returns when all calls have returned and their writes are visible.
-/// `worker` lies in [0, executor.concurrency()) and no two calls that overlap in time share one: it
-/// selects a piece of scratch memory. `concurrency()` is at least 1 and does not change while an op
-/// runs. Calls are not nested.
+/// `executor.parallel_for(n, f)` calls `f(task, worker)` exactly once for every task in [0, n), in
+/// any order and on any thread, and returns when all calls have returned and their writes are
+/// visible. `worker` lies in [0, executor.concurrency()) and no two calls that overlap in time
+/// share one: it selects a piece of scratch memory. `concurrency()` is at least 1 and does not
+/// change while an op runs. Calls are not nested.
 template <class E>
 concept Executor = requires(E& executor, index_t n, detail::ExampleTask f) {
     { executor.concurrency() } -> std::convertible_to<index_t>;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The Gated DeltaNet layer (arXiv 2412.06464, figure 1): input projections, causal convolution, L2 norm,
-/// gates, gated delta rule, gated RMSNorm, output projection, for a batch of any mix of sequences:
+/// The Gated DeltaNet layer (arXiv 2412.06464, figure 1): input projections, causal convolution, L2
+/// norm, gates, gated delta rule, gated RMSNorm, output projection, for a batch of any mix of
+/// sequences:
 ///   x [n_tokens, hidden]  ->  y [n_outputs, hidden]
 /// This file is glue in mathematical order; the arithmetic is in ops/ and the backend behind them.
 #pragma once
-
-#include <algorithm>
-#include <utility>
 
 #include <deltanet/batch.hpp>
 #include <deltanet/concepts.hpp>
@@ -15,6 +13,9 @@
 #include <deltanet/state_slots.hpp>
 #include <deltanet/weights.hpp>
 #include <deltanet/workspace.hpp>
+
+#include <algorithm>
+#include <utility>
 
 namespace deltanet {
 
@@ -25,7 +26,8 @@ struct ForwardOptions {
     Workspace* workspace = nullptr;  ///< scratch to share between layers; left out: the layer's own
 };
 
-/// One layer of one model. Cheap to move; owns no weights. A layer may be used by one thread at a time.
+/// One layer of one model. Cheap to move; owns no weights. A layer may be used by one thread at a
+/// time.
 template <Backend B, LinearOperator L = EigenLinear>
 class DeltaNetLayer {
   public:
@@ -48,10 +50,12 @@ class DeltaNetLayer {
     }
 
     /// Advances every sequence of the batch by its tokens.
-    ///   x [n_tokens, hidden]   y [n_outputs, hidden]   both with innermost stride 1, not overlapping
-    /// Row j of y belongs to row j of x, or to the j-th selected row. States advance over all tokens. Linear in
-    /// tokens. Allocates nothing once the workspace has grown to the batch's size. `observer` sees the
-    /// intermediates (observer.hpp). Throws `Error` naming the argument; then nothing was written.
+    ///   x [n_tokens, hidden]   y [n_outputs, hidden]   both with innermost stride 1, not
+    ///   overlapping
+    /// Row j of y belongs to row j of x, or to the j-th selected row. States advance over all
+    /// tokens. Linear in tokens. Allocates nothing once the workspace has grown to the batch's
+    /// size. `observer` sees the intermediates (observer.hpp). Throws `Error` naming the argument;
+    /// then nothing was written.
     template <Observer O = NullObserver>
     void forward(const Batch& batch, View<const float, 2> x, View<float, 2> y, StateSlots& slots,
                  const ForwardOptions& options = {}, O&& observer = {}) {
@@ -102,8 +106,10 @@ class DeltaNetLayer {
         const index_t concurrency = backend_.executor().concurrency();
         index_t scratch =
             backend_.template delta_rule_scratch_bytes<float>(c.d_k, c.d_v, c.heads_per_group());
-        for (const L& w : weights_.in_proj) scratch = std::max(scratch, index_t{w.scratch_bytes(n_tokens, concurrency)});
-        scratch = std::max(scratch, index_t{weights_.out_proj.scratch_bytes(n_outputs, concurrency)});
+        for (const L& w : weights_.in_proj)
+            scratch = std::max(scratch, index_t{w.scratch_bytes(n_tokens, concurrency)});
+        scratch =
+            std::max(scratch, index_t{weights_.out_proj.scratch_bytes(n_outputs, concurrency)});
         Buffers b;
         b.input = carver.take<float, 2>({n_tokens, c.hidden});
         b.projected = carver.take<float, 2>({n_tokens, weights_.layout.width});
@@ -116,8 +122,8 @@ class DeltaNetLayer {
         return b;
     }
 
-    void check(const Batch& batch, View<const float, 2> x, View<float, 2> y, const StateSlots& slots,
-               const ForwardOptions& options) const {
+    void check(const Batch& batch, View<const float, 2> x, View<float, 2> y,
+               const StateSlots& slots, const ForwardOptions& options) const {
         const char* const where = "DeltaNetLayer::forward";
         detail::check_tensor(where, "x", x, {batch.n_tokens(), config_.hidden});
         detail::check_tensor(where, "y", y, {batch.n_outputs(), config_.hidden});
@@ -128,18 +134,20 @@ class DeltaNetLayer {
     }
 
     /// x in token order, normed if the layer does that; x itself when there is nothing to do.
-    View<const float, 2> normed_input(const Batch& batch, View<const float, 2> x, const Buffers& buffers) {
+    View<const float, 2> normed_input(const Batch& batch, View<const float, 2> x,
+                                      const Buffers& buffers) {
         View<const float, 2> input = x;
         if (!batch.token_rows().empty()) {
             gather_rows(backend_, RowsArgs<float>{x, buffers.input, batch.token_rows()});
             input = buffers.input;
         }
         if (config_.pre_norm == PreNorm::none) return input;
-        rmsnorm(backend_, RmsNormArgs<float>{.input = input,
-                                             .weight = weights_.pre_norm,
-                                             .output = buffers.input,
-                                             .eps = config_.pre_norm_eps,
-                                             .weight_offset = config_.pre_norm == PreNorm::one_plus ? 1.0 : 0.0});
+        rmsnorm(backend_, RmsNormArgs<float>{
+                              .input = input,
+                              .weight = weights_.pre_norm,
+                              .output = buffers.input,
+                              .eps = config_.pre_norm_eps,
+                              .weight_offset = config_.pre_norm == PreNorm::one_plus ? 1.0 : 0.0});
         return buffers.input;
     }
 
@@ -167,13 +175,14 @@ class DeltaNetLayer {
         for (const auto& part : parts) {
             const index_t n = config_.n_heads_k * part.per_group;
             const bool biased = weights_.conv_bias.data() != nullptr;
-            deltanet::conv1d(backend_, Conv1dArgs<float>{
-                                           .input = segment(buffers, part.segment, part.per_group),
-                                           .weight = weights_.conv.slice(0, channel, n),
-                                           .bias = biased ? weights_.conv_bias.slice(0, channel, n) : weights_.conv_bias,
-                                           .state = state.slice(2, channel, n),
-                                           .output = buffers.conv.slice(1, channel, n),
-                                           .sequences = batch.sequences()});
+            deltanet::conv1d(
+                backend_, Conv1dArgs<float>{.input = segment(buffers, part.segment, part.per_group),
+                                            .weight = weights_.conv.slice(0, channel, n),
+                                            .bias = biased ? weights_.conv_bias.slice(0, channel, n)
+                                                           : weights_.conv_bias,
+                                            .state = state.slice(2, channel, n),
+                                            .output = buffers.conv.slice(1, channel, n),
+                                            .sequences = batch.sequences()});
             channel += n;
         }
     }
@@ -199,7 +208,8 @@ class DeltaNetLayer {
         delta_rule(backend_,
                    DeltaRuleArgs<float>{.q = query(buffers),
                                         .k = key(buffers),
-                                        .v = heads(buffers.conv, 2 * config_.key_dim(), config_.n_heads_v, config_.d_v),
+                                        .v = heads(buffers.conv, 2 * config_.key_dim(),
+                                                   config_.n_heads_v, config_.d_v),
                                         .decay_log = buffers.decay_log,
                                         .beta = buffers.beta,
                                         .state = state,
@@ -224,9 +234,12 @@ class DeltaNetLayer {
     // ---- views into the buffers
 
     /// [n_tokens, H_k, per_group] of the projections.
-    View<float, 3> segment(const Buffers& buffers, const ProjectionSegment& s, index_t per_group) const {
+    View<float, 3> segment(const Buffers& buffers, const ProjectionSegment& s,
+                           index_t per_group) const {
         const View<float, 2> p = buffers.projected;
-        return {p.data() + s.offset, {p.size(0), config_.n_heads_k, per_group}, {p.stride(0), s.group_stride, 1}};
+        return {p.data() + s.offset,
+                {p.size(0), config_.n_heads_k, per_group},
+                {p.stride(0), s.group_stride, 1}};
     }
 
     /// z as [n_tokens, H_k, r, d_v] of the projections; empty without a gate.
@@ -243,7 +256,9 @@ class DeltaNetLayer {
     static View<float, 3> heads(View<float, 2> buffer, index_t column, index_t n_heads, index_t d) {
         return {buffer.data() + column, {buffer.size(0), n_heads, d}, {buffer.stride(0), d, 1}};
     }
-    View<float, 3> query(const Buffers& b) const { return heads(b.conv, 0, config_.n_heads_k, config_.d_k); }
+    View<float, 3> query(const Buffers& b) const {
+        return heads(b.conv, 0, config_.n_heads_k, config_.d_k);
+    }
     View<float, 3> key(const Buffers& b) const {
         return heads(b.conv, config_.key_dim(), config_.n_heads_k, config_.d_k);
     }
@@ -257,8 +272,10 @@ class DeltaNetLayer {
     static constexpr bool kObserved = !std::is_same_v<std::remove_cvref_t<O>, NullObserver>;
 
     template <class O, class T, int Rank>
-    static void observe(O& observer, Stage stage, View<T, Rank> tensor, std::string_view part = {}) {
-        if constexpr (kObserved<O>) observer(Observation{stage, part, -1, detail::as_rank4(tensor)});
+    static void observe(O& observer, Stage stage, View<T, Rank> tensor,
+                        std::string_view part = {}) {
+        if constexpr (kObserved<O>)
+            observer(Observation{stage, part, -1, detail::as_rank4(tensor)});
     }
 
     template <class O>
@@ -267,13 +284,15 @@ class DeltaNetLayer {
             const ProjectionLayout& layout = weights_.layout;
             observe(observer, Stage::qkv_mixed, segment(buffers, layout.q, config_.d_k), "q");
             observe(observer, Stage::qkv_mixed, segment(buffers, layout.k, config_.d_k), "k");
-            observe(observer, Stage::qkv_mixed, segment(buffers, layout.v, config_.heads_per_group() * config_.d_v), "v");
+            observe(observer, Stage::qkv_mixed,
+                    segment(buffers, layout.v, config_.heads_per_group() * config_.d_v), "v");
             if (config_.has_gate()) observe(observer, Stage::z, gate_heads(buffers));
         }
     }
 
     template <class O>
-    static void observe_states(O& observer, Stage stage, const Batch& batch, View<float, 4> states) {
+    static void observe_states(O& observer, Stage stage, const Batch& batch,
+                               View<float, 4> states) {
         if constexpr (kObserved<O>) {
             static constexpr float kZero = 0.0F;
             for (const SequenceSpan& sequence : batch.sequences()) {

@@ -5,21 +5,22 @@
 /// conv_dim = 2 H_k d_k + H_v d_v channels. Every epsilon is stated here; none is implied.
 #pragma once
 
+#include <deltanet/config.hpp>
+#include <deltanet/detail/check.hpp>
+
 #include <cmath>
 #include <cstdint>
 #include <string_view>
 
-#include <deltanet/config.hpp>
-#include <deltanet/detail/check.hpp>
-
 namespace deltanet {
 
-/// Which key head a value head h reads. `grouped`: h / r (Hugging Face, fla, Qwen3-Next everywhere);
-/// `tiled`: h mod H_k (GGUF files of Qwen3.5). The same when r = 1.
+/// Which key head a value head h reads. `grouped`: h / r (Hugging Face, fla, Qwen3-Next
+/// everywhere); `tiled`: h mod H_k (GGUF files of Qwen3.5). The same when r = 1.
 enum class HeadMap : std::uint8_t { grouped, tiled };
 
-/// How q and k are normalised. `rsqrt`: x / sqrt(sum x^2 + eps) (transformers, fla, newer llama.cpp);
-/// `max`: x / max(sqrt(sum x^2), eps) (ik_llama.cpp, older llama.cpp). They differ for tiny vectors.
+/// How q and k are normalised. `rsqrt`: x / sqrt(sum x^2 + eps) (transformers, fla, newer
+/// llama.cpp); `max`: x / max(sqrt(sum x^2), eps) (ik_llama.cpp, older llama.cpp). They differ for
+/// tiny vectors.
 enum class L2Form : std::uint8_t { rsqrt, max };
 
 /// Activation of the output gate z. `none`: there is no z, the output is only normalised.
@@ -37,30 +38,34 @@ enum class ScanMode : std::uint8_t { automatic, recurrent, chunked };
 }
 
 struct LayerConfig {
-    index_t hidden = 0;       ///< width of x and y
-    index_t n_heads_k = 0;    ///< H_k
-    index_t n_heads_v = 0;    ///< H_v, a multiple of H_k
-    index_t d_k = 0;          ///< key and query head size
-    index_t d_v = 0;          ///< value head size
-    index_t conv_width = 4;   ///< taps of the causal convolution, 2 to 8
+    index_t hidden = 0;      ///< width of x and y
+    index_t n_heads_k = 0;   ///< H_k
+    index_t n_heads_v = 0;   ///< H_v, a multiple of H_k
+    index_t d_k = 0;         ///< key and query head size
+    index_t d_v = 0;         ///< value head size
+    index_t conv_width = 4;  ///< taps of the causal convolution, 2 to 8
     HeadMap head_map = HeadMap::grouped;
     L2Form l2_form = L2Form::rsqrt;
-    double l2_eps = 1e-6;     ///< of the norm of q and k
-    double norm_eps = 1e-6;   ///< of the gated RMSNorm of the output
+    double l2_eps = 1e-6;    ///< of the norm of q and k
+    double norm_eps = 1e-6;  ///< of the gated RMSNorm of the output
     OutputGate gate = OutputGate::silu;
     bool beta_doubled = false;  ///< beta in (0, 2): "allow_neg_eigval"
     double scale = 0.0;         ///< of q; 0 means d_k^(-1/2)
     PreNorm pre_norm = PreNorm::none;
     double pre_norm_eps = 1e-6;
-    bool residual = false;      ///< y += x
+    bool residual = false;  ///< y += x
     ScanMode scan = ScanMode::automatic;
 
     [[nodiscard]] constexpr index_t key_dim() const noexcept { return n_heads_k * d_k; }
     [[nodiscard]] constexpr index_t value_dim() const noexcept { return n_heads_v * d_v; }
-    [[nodiscard]] constexpr index_t conv_dim() const noexcept { return 2 * key_dim() + value_dim(); }
+    [[nodiscard]] constexpr index_t conv_dim() const noexcept {
+        return 2 * key_dim() + value_dim();
+    }
     [[nodiscard]] constexpr index_t conv_taps() const noexcept { return conv_width - 1; }
     /// Value heads per key head, r.
-    [[nodiscard]] constexpr index_t heads_per_group() const noexcept { return n_heads_v / n_heads_k; }
+    [[nodiscard]] constexpr index_t heads_per_group() const noexcept {
+        return n_heads_v / n_heads_k;
+    }
     [[nodiscard]] constexpr bool has_gate() const noexcept { return gate != OutputGate::none; }
     [[nodiscard]] double query_scale() const noexcept {
         return scale != 0.0 ? scale : 1.0 / std::sqrt(static_cast<double>(d_k));
@@ -75,7 +80,8 @@ struct LayerConfig {
         detail::check_at_least(where, "d_k", d_k, 1);
         detail::check_at_least(where, "d_v", d_v, 1);
         if (n_heads_v % n_heads_k != 0) {
-            detail::fail(where, "n_heads_v", detail::concat("a multiple of n_heads_k = ", n_heads_k),
+            detail::fail(where, "n_heads_v",
+                         detail::concat("a multiple of n_heads_k = ", n_heads_k),
                          detail::concat(n_heads_v));
         }
         if (conv_width < 2 || conv_width > 8) {
@@ -85,7 +91,8 @@ struct LayerConfig {
         check_epsilon(where, "norm_eps", norm_eps);
         if (pre_norm != PreNorm::none) check_epsilon(where, "pre_norm_eps", pre_norm_eps);
         if (!std::isfinite(scale)) {
-            detail::fail(where, "scale", "a finite number, 0 for d_k^(-1/2)", detail::concat(scale));
+            detail::fail(where, "scale", "a finite number, 0 for d_k^(-1/2)",
+                         detail::concat(scale));
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The Gated DeltaNet layers of published models, by name. Sizes as in the publishers' configuration files;
-/// add `pre_norm` and `residual` where the engine wants the layer to do them.
+/// The Gated DeltaNet layers of published models, by name. Sizes as in the publishers'
+/// configuration files; add `pre_norm` and `residual` where the engine wants the layer to do them.
 #pragma once
 
 #include <deltanet/layer_config.hpp>
@@ -37,7 +37,8 @@ namespace detail {
     return config;
 }
 
-/// OLMo-Hybrid 7B: value heads twice as wide as key heads, beta in (0, 2), a wider epsilon in the gated norm.
+/// OLMo-Hybrid 7B: value heads twice as wide as key heads, beta in (0, 2), a wider epsilon in the
+/// gated norm.
 [[nodiscard]] constexpr LayerConfig olmo_hybrid_7b() {
     LayerConfig config;
     config.hidden = 3840;

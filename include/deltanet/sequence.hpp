@@ -4,12 +4,12 @@
 /// which state slot it reads and writes.
 #pragma once
 
+#include <deltanet/detail/check.hpp>
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <deltanet/detail/check.hpp>
 
 namespace deltanet {
 
@@ -28,9 +28,9 @@ struct SequenceSpan {
 
 namespace detail {
 
-/// Every span lies inside [0, n_tokens), no two of them share a token or a slot, and every slot lies
-/// inside [0, n_slots). Quadratic in the number of sequences, which is a batch's, not a model's, size,
-/// and free of allocation.
+/// Every span lies inside [0, n_tokens), no two of them share a token or a slot, and every slot
+/// lies inside [0, n_slots). Quadratic in the number of sequences, which is a batch's, not a
+/// model's, size, and free of allocation.
 inline void check_sequences(std::string_view function, std::span<const SequenceSpan> sequences,
                             index_t n_tokens, index_t n_slots) {
     for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -39,7 +39,8 @@ inline void check_sequences(std::string_view function, std::span<const SequenceS
             fail(function, concat("sequences[", i, "].slot"), range_text(n_slots), concat(s.slot));
         }
         if (s.first_token < 0 || s.n_tokens < 0 || s.first_token > n_tokens - s.n_tokens) {
-            fail(function, concat("sequences[", i, "]"), concat("tokens inside [0, ", n_tokens, ")"),
+            fail(function, concat("sequences[", i, "]"),
+                 concat("tokens inside [0, ", n_tokens, ")"),
                  concat(s.n_tokens, " tokens from ", s.first_token, " on"));
         }
         for (std::size_t j = 0; j < i; ++j) {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Slot states in and out, in the layouts that other programs use. Every layout is a strided view here:
+/// Slot states in and out, in the layouts that other programs use. Every layout is a strided view
+/// here:
 ///   convolution, channel-major [C, W - 1] (ggml, ik_llama.cpp):   View{p, {C, W - 1}}
-///   the same one column wider [C, W] (transformers, fla):         View{p, {C, W}}; column 0 is never read
-///   tap-major [W - 1, C] (this library):                          View{p, {C, W - 1}, {1, C}}
-///   recurrent [H_v, d_k, d_v] (transformers, fla, ik_llama.cpp):  StateOrder::k_first
+///   the same one column wider [C, W] (transformers, fla):         View{p, {C, W}}; column 0 is
+///   never read tap-major [W - 1, C] (this library):                          View{p, {C, W - 1},
+///   {1, C}} recurrent [H_v, d_k, d_v] (transformers, fla, ik_llama.cpp):  StateOrder::k_first
 ///   recurrent [H_v, d_v, d_k] (llama.cpp, fla layers, FlashKDA):  StateOrder::v_first
-/// Oldest input first, always. Caches that keep q, k and v apart are three calls with their first channel.
+/// Oldest input first, always. Caches that keep q, k and v apart are three calls with their first
+/// channel.
 #pragma once
 
-#include <cstdint>
-
 #include <deltanet/state_slots.hpp>
+
+#include <cstdint>
 
 namespace deltanet {
 
@@ -28,7 +30,8 @@ void check_conv_exchange(const char* where, const StateSlots& slots, index_t slo
     const index_t taps = slots.conv_taps();
     const index_t channels = external.size(0);
     if (external.size(1) != taps && external.size(1) != taps + 1) {
-        fail(where, "external", concat(taps, " or ", taps + 1, " columns"), concat(external.size(1)));
+        fail(where, "external", concat(taps, " or ", taps + 1, " columns"),
+             concat(external.size(1)));
     }
     if (first_channel < 0 || first_channel > slots.conv_dim() - channels) {
         fail(where, "external", concat("channels inside [0, ", slots.conv_dim(), ")"),
@@ -38,47 +41,50 @@ void check_conv_exchange(const char* where, const StateSlots& slots, index_t slo
 }
 
 template <class T>
-void check_recurrent_exchange(const char* where, const StateSlots& slots, index_t slot, index_t layer,
-                              StateOrder order, View<T, 3> external) {
+void check_recurrent_exchange(const char* where, const StateSlots& slots, index_t slot,
+                              index_t layer, StateOrder order, View<T, 3> external) {
     slots.check_slot(where, "slot", slot);
     slots.check_layer(where, layer);
     const bool k_first = order == StateOrder::k_first;
     check_shape(where, "external", external,
-                {slots.n_heads_v(), k_first ? slots.d_k() : slots.d_v(), k_first ? slots.d_v() : slots.d_k()});
+                {slots.n_heads_v(), k_first ? slots.d_k() : slots.d_v(),
+                 k_first ? slots.d_v() : slots.d_k()});
 }
 
 }  // namespace detail
 
-/// Writes the slot's convolution state from `external` [channels, W - 1 or W], any strides, beginning at
-/// `first_channel`. Throws `Error` before anything is written.
-inline void import_conv(StateSlots& slots, index_t slot, index_t layer, View<const float, 2> external,
-                        index_t first_channel = 0) {
+/// Writes the slot's convolution state from `external` [channels, W - 1 or W], any strides,
+/// beginning at `first_channel`. Throws `Error` before anything is written.
+inline void import_conv(StateSlots& slots, index_t slot, index_t layer,
+                        View<const float, 2> external, index_t first_channel = 0) {
     detail::check_conv_exchange("import_conv", slots, slot, layer, first_channel, external);
     const View<float, 2> state = slots.conv(layer)[slot];
     const index_t skip = external.size(1) - slots.conv_taps();
     for (index_t t = 0; t < state.size(0); ++t) {
-        for (index_t c = 0; c < external.size(0); ++c) state(t, first_channel + c) = external(c, skip + t);
+        for (index_t c = 0; c < external.size(0); ++c)
+            state(t, first_channel + c) = external(c, skip + t);
     }
 }
 
-/// Reads the slot's convolution state into `external` [channels, W - 1 or W], any strides, beginning at
-/// `first_channel`. A W-th column, the oldest, which no one reads, becomes 0.
-inline void export_conv(const StateSlots& slots, index_t slot, index_t layer, View<float, 2> external,
-                        index_t first_channel = 0) {
+/// Reads the slot's convolution state into `external` [channels, W - 1 or W], any strides,
+/// beginning at `first_channel`. A W-th column, the oldest, which no one reads, becomes 0.
+inline void export_conv(const StateSlots& slots, index_t slot, index_t layer,
+                        View<float, 2> external, index_t first_channel = 0) {
     detail::check_conv_exchange("export_conv", slots, slot, layer, first_channel, external);
     detail::check_writable("export_conv", "external", external);
     const View<float, 2> state = slots.conv(layer)[slot];
     const index_t skip = external.size(1) - slots.conv_taps();
     for (index_t c = 0; c < external.size(0); ++c) {
         if (skip == 1) external(c, 0) = 0.0F;
-        for (index_t t = 0; t < state.size(0); ++t) external(c, skip + t) = state(t, first_channel + c);
+        for (index_t t = 0; t < state.size(0); ++t)
+            external(c, skip + t) = state(t, first_channel + c);
     }
 }
 
-/// Writes the slot's recurrent state from `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by `order`, any
-/// strides. Throws `Error` before anything is written.
-inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer, View<const float, 3> external,
-                             StateOrder order) {
+/// Writes the slot's recurrent state from `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by
+/// `order`, any strides. Throws `Error` before anything is written.
+inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
+                             View<const float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("import_recurrent", slots, slot, layer, order, external);
     const View<float, 3> state = slots.recurrent(layer)[slot];
     const bool k_first = order == StateOrder::k_first;
@@ -91,10 +97,10 @@ inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer, Vie
     }
 }
 
-/// Reads the slot's recurrent state into `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by `order`, any
-/// strides.
-inline void export_recurrent(const StateSlots& slots, index_t slot, index_t layer, View<float, 3> external,
-                             StateOrder order) {
+/// Reads the slot's recurrent state into `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by `order`,
+/// any strides.
+inline void export_recurrent(const StateSlots& slots, index_t slot, index_t layer,
+                             View<float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("export_recurrent", slots, slot, layer, order, external);
     detail::check_writable("export_recurrent", "external", external);
     const View<float, 3> state = slots.recurrent(layer)[slot];

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The recurrent state of many sequences through many layers of one shape, in memory that the caller owns
-/// or in one aligned allocation. A slot is one sequence's state; slot operations act on all layers of it at
-/// once. Per slot and layer a row holds the convolution state, then the recurrent state:
+/// The recurrent state of many sequences through many layers of one shape, in memory that the
+/// caller owns or in one aligned allocation. A slot is one sequence's state; slot operations act on
+/// all layers of it at once. Per slot and layer a row holds the convolution state, then the
+/// recurrent state:
 ///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]       float32
-/// Rows of a layer are a slot stride apart, layers are apart by a layer stride or stand at their own
-/// addresses. state_exchange.hpp converts to and from the layouts of other programs.
+/// Rows of a layer are a slot stride apart, layers are apart by a layer stride or stand at their
+/// own addresses. state_exchange.hpp converts to and from the layouts of other programs.
 #pragma once
+
+#include <deltanet/layer_config.hpp>
+#include <deltanet/views.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -14,13 +18,10 @@
 #include <span>
 #include <vector>
 
-#include <deltanet/layer_config.hpp>
-#include <deltanet/views.hpp>
-
 namespace deltanet {
 
-/// How many slots and layers, and how caller's memory is strided (in floats; 0 means dense, rows rounded up
-/// to 64 bytes, layer after layer).
+/// How many slots and layers, and how caller's memory is strided (in floats; 0 means dense, rows
+/// rounded up to 64 bytes, layer after layer).
 struct StateSlotsOptions {
     index_t slots = 1;
     index_t layers = 1;
@@ -35,29 +36,34 @@ class StateSlots {
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options)
         : StateSlots(Sizes{resolve(config, options)}, config) {
         const index_t floats = floats_needed(config, options);
-        owned_.reset(static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * sizeof(float), kAlignment)));
+        owned_.reset(static_cast<float*>(
+            ::operator new(static_cast<std::size_t>(floats) * sizeof(float), kAlignment)));
         std::fill_n(owned_.get(), floats, 0.0F);
-        for (index_t l = 0; l < n_layers(); ++l) bases_[at(l)] = owned_.get() + l * options_.layer_stride;
+        for (index_t l = 0; l < n_layers(); ++l)
+            bases_[at(l)] = owned_.get() + l * options_.layer_stride;
     }
 
-    /// Caller's memory, which must outlive this object and hold at least `floats_needed(config, options)`.
-    /// It is not cleared: start sequences fresh, or `reset` their slots.
+    /// Caller's memory, which must outlive this object and hold at least `floats_needed(config,
+    /// options)`. It is not cleared: start sequences fresh, or `reset` their slots.
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options, std::span<float> memory)
         : StateSlots(Sizes{resolve(config, options)}, config) {
         const index_t needed = floats_needed(config, options);
         if (memory.data() == nullptr || static_cast<index_t>(memory.size()) < needed) {
             detail::fail(kName, "memory", detail::concat("at least ", needed, " floats"),
-                         memory.data() == nullptr ? "a null pointer" : detail::concat(memory.size(), " floats"));
+                         memory.data() == nullptr ? "a null pointer"
+                                                  : detail::concat(memory.size(), " floats"));
         }
-        for (index_t l = 0; l < n_layers(); ++l) bases_[at(l)] = memory.data() + l * options_.layer_stride;
+        for (index_t l = 0; l < n_layers(); ++l)
+            bases_[at(l)] = memory.data() + l * options_.layer_stride;
     }
 
-    /// Caller's memory in one piece per layer; `options.layers` and `layer_stride` are not looked at. Each
-    /// layer's piece must hold (slots - 1) * slot_stride + row floats.
+    /// Caller's memory in one piece per layer; `options.layers` and `layer_stride` are not looked
+    /// at. Each layer's piece must hold (slots - 1) * slot_stride + row floats.
     StateSlots(const LayerConfig& config, StateSlotsOptions options, std::span<float* const> layers)
         : StateSlots(Sizes{resolve(config, with_layers(options, layers.size()))}, config) {
         for (std::size_t l = 0; l < layers.size(); ++l) {
-            if (layers[l] == nullptr) detail::fail(kName, detail::concat("layers[", l, "]"), "memory", "a null pointer");
+            if (layers[l] == nullptr)
+                detail::fail(kName, detail::concat("layers[", l, "]"), "memory", "a null pointer");
             bases_[l] = layers[l];
         }
     }
@@ -67,11 +73,13 @@ class StateSlots {
         return config.conv_taps() * config.conv_dim() + config.n_heads_v * config.d_k * config.d_v;
     }
     /// Bytes that one more slot costs through `layers` layers, without padding.
-    [[nodiscard]] static constexpr index_t bytes_per_slot(const LayerConfig& config, index_t layers = 1) noexcept {
+    [[nodiscard]] static constexpr index_t bytes_per_slot(const LayerConfig& config,
+                                                          index_t layers = 1) noexcept {
         return row_floats(config) * layers * static_cast<index_t>(sizeof(float));
     }
     /// Floats from the first to behind the last row of an arena with these options.
-    [[nodiscard]] static index_t floats_needed(const LayerConfig& config, const StateSlotsOptions& options) {
+    [[nodiscard]] static index_t floats_needed(const LayerConfig& config,
+                                               const StateSlotsOptions& options) {
         const StateSlotsOptions o = resolve(config, options);
         return (o.layers - 1) * o.layer_stride + (o.slots - 1) * o.slot_stride + row_floats(config);
     }
@@ -87,7 +95,9 @@ class StateSlots {
     /// [n_slots, W - 1, conv_dim], oldest input first; channels q, k, v.
     [[nodiscard]] View<float, 3> conv(index_t layer) const {
         check_layer("StateSlots::conv", layer);
-        return {bases_[at(layer)], {n_slots(), conv_taps_, conv_dim_}, {options_.slot_stride, conv_dim_, 1}};
+        return {bases_[at(layer)],
+                {n_slots(), conv_taps_, conv_dim_},
+                {options_.slot_stride, conv_dim_, 1}};
     }
     /// [n_slots, H_v, d_k, d_v].
     [[nodiscard]] View<float, 4> recurrent(index_t layer) const {
@@ -117,8 +127,9 @@ class StateSlots {
         const Shape<4> found{n_heads_v_, d_k_, d_v_, conv_dim_};
         if (expected != found || config.conv_taps() != conv_taps_) {
             detail::fail(function, "slots",
-                         detail::concat("state of [H_v, d_k, d_v, conv_dim] = ", detail::shape_text(expected),
-                                        " and ", config.conv_taps(), " conv taps"),
+                         detail::concat(
+                             "state of [H_v, d_k, d_v, conv_dim] = ", detail::shape_text(expected),
+                             " and ", config.conv_taps(), " conv taps"),
                          detail::concat(detail::shape_text(found), " and ", conv_taps_));
         }
     }
@@ -142,8 +153,13 @@ class StateSlots {
 
     /// Sizes only: the layers' addresses are still to be set.
     StateSlots(const Sizes& sizes, const LayerConfig& config)
-        : options_(sizes.resolved), conv_dim_(config.conv_dim()), conv_taps_(config.conv_taps()),
-          n_heads_v_(config.n_heads_v), d_k_(config.d_k), d_v_(config.d_v), row_floats_(row_floats(config)),
+        : options_(sizes.resolved),
+          conv_dim_(config.conv_dim()),
+          conv_taps_(config.conv_taps()),
+          n_heads_v_(config.n_heads_v),
+          d_k_(config.d_k),
+          d_v_(config.d_v),
+          row_floats_(row_floats(config)),
           bases_(static_cast<std::size_t>(options_.layers), nullptr) {}
 
     static StateSlotsOptions with_layers(StateSlotsOptions options, std::size_t layers) {
@@ -162,13 +178,15 @@ class StateSlots {
         if (options.layer_stride == 0) options.layer_stride = options.slots * options.slot_stride;
         detail::check_at_least(kName, "slot_stride", options.slot_stride, row);
         const float* const unread = nullptr;
-        detail::check_writable(kName, "layer_stride",
-                               View<const float, 3>(unread, {options.layers, options.slots, row},
-                                                    {options.layer_stride, options.slot_stride, 1}));
+        detail::check_writable(
+            kName, "layer_stride",
+            View<const float, 3>(unread, {options.layers, options.slots, row},
+                                 {options.layer_stride, options.slot_stride, 1}));
         return options;
     }
 
-    static void check_range(std::string_view function, std::string_view argument, index_t value, index_t count) {
+    static void check_range(std::string_view function, std::string_view argument, index_t value,
+                            index_t count) {
         if (value < 0 || value >= count) {
             detail::fail(function, argument, detail::range_text(count), detail::concat(value));
         }

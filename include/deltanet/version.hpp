@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The version of the library, in the one place that states it: CMake, the package manifests and the
-/// changelog are compared with these three numbers by a test.
+/// The version of the library, in the one place that states it: CMake, the package manifests and
+/// the changelog are compared with these three numbers by a test.
 #pragma once
 
 #define DELTANET_VERSION_MAJOR 0

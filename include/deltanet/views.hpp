@@ -5,10 +5,10 @@
 /// `[outermost, ..., innermost]` everywhere.
 #pragma once
 
+#include <deltanet/config.hpp>
+
 #include <array>
 #include <type_traits>
-
-#include <deltanet/config.hpp>
 
 namespace deltanet {
 
@@ -39,8 +39,7 @@ class View {
 
     /// A view of mutable elements reads as a view of const ones.
     template <class U>
-        requires(std::is_same_v<const U, T>)
-    constexpr View(const View<U, Rank>& other) noexcept
+    requires(std::is_same_v<const U, T>) constexpr View(const View<U, Rank>& other) noexcept
         : data_(other.data()), shape_(other.shape()), strides_(other.strides()) {}
 
     [[nodiscard]] constexpr T* data() const noexcept { return data_; }
@@ -60,8 +59,8 @@ class View {
 
     /// Pointer to the element at the first indices given; those left out are 0.
     template <class... Indices>
-        requires(sizeof...(Indices) >= 1 && sizeof...(Indices) <= Rank)
-    [[nodiscard]] constexpr T* ptr(Indices... indices) const noexcept {
+    requires(sizeof...(Indices) >= 1 && sizeof...(Indices) <= Rank)
+        [[nodiscard]] constexpr T* ptr(Indices... indices) const noexcept {
         index_t offset = 0;
         int dim = 0;
         ((DELTANET_ASSERT(indices >= 0 && indices <= shape_[at(dim)]),
@@ -71,15 +70,14 @@ class View {
     }
 
     template <class... Indices>
-        requires(sizeof...(Indices) == Rank)
-    [[nodiscard]] constexpr T& operator()(Indices... indices) const noexcept {
+    requires(sizeof...(Indices) == Rank) [[nodiscard]] constexpr T& operator()(
+        Indices... indices) const noexcept {
         return *ptr(indices...);
     }
 
     /// The view at index `i` of the outermost dimension.
     [[nodiscard]] constexpr View<T, Rank - 1> operator[](index_t i) const noexcept
-        requires(Rank >= 2)
-    {
+        requires(Rank >= 2) {
         Shape<Rank - 1> shape{};
         Shape<Rank - 1> strides{};
         for (std::size_t d = 0; d + 1 < static_cast<std::size_t>(Rank); ++d) {

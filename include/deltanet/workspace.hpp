@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Scratch memory of a forward call: either a block that grows to what is needed and stays, or memory of
-/// the caller, which never grows. One workspace may serve any number of layers, one call at a time.
+/// Scratch memory of a forward call: either a block that grows to what is needed and stays, or
+/// memory of the caller, which never grows. One workspace may serve any number of layers, one call
+/// at a time.
 #pragma once
+
+#include <deltanet/detail/check.hpp>
 
 #include <cstddef>
 #include <memory>
 #include <new>
 #include <span>
 #include <utility>
-
-#include <deltanet/detail/check.hpp>
 
 namespace deltanet {
 
@@ -23,13 +24,16 @@ class Workspace {
 
     /// Caller's memory; a call that needs more throws before it writes anything.
     explicit Workspace(std::span<std::byte> memory) : memory_(memory), fixed_(true) {
-        if (reinterpret_cast<std::uintptr_t>(memory.data()) % static_cast<std::uintptr_t>(kAlignment) != 0) {
+        if (reinterpret_cast<std::uintptr_t>(memory.data()) %
+                static_cast<std::uintptr_t>(kAlignment) !=
+            0) {
             detail::fail("Workspace", "memory", "an address aligned to 64", "one that is not");
         }
     }
 
     Workspace(Workspace&& other) noexcept
-        : memory_(std::exchange(other.memory_, {})), owned_(std::move(other.owned_)),
+        : memory_(std::exchange(other.memory_, {})),
+          owned_(std::move(other.owned_)),
           fixed_(std::exchange(other.fixed_, false)) {}
     Workspace& operator=(Workspace&& other) noexcept {
         memory_ = std::exchange(other.memory_, {});
@@ -38,7 +42,9 @@ class Workspace {
         return *this;
     }
 
-    [[nodiscard]] index_t size_bytes() const noexcept { return static_cast<index_t>(memory_.size()); }
+    [[nodiscard]] index_t size_bytes() const noexcept {
+        return static_cast<index_t>(memory_.size());
+    }
 
     /// At least `bytes` bytes, aligned to 64.
     [[nodiscard]] std::span<std::byte> acquire(index_t bytes) {
@@ -50,7 +56,7 @@ class Workspace {
             memory_ = {};
             owned_.reset();  // first give back, then take: both at once may not fit
             owned_.reset(static_cast<std::byte*>(
-                ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{kAlignment})));
+                ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{kAlignment})));
             memory_ = {owned_.get(), static_cast<std::size_t>(bytes)};
         }
         return memory_;
@@ -59,7 +65,7 @@ class Workspace {
   private:
     struct Free {
         void operator()(std::byte* memory) const noexcept {
-            ::operator delete(memory, std::align_val_t{kAlignment});
+            ::operator delete (memory, std::align_val_t{kAlignment});
         }
     };
     std::span<std::byte> memory_;
@@ -69,8 +75,8 @@ class Workspace {
 
 namespace detail {
 
-/// Hands out pieces of a block one after another, each aligned. With no block it only counts, so the same
-/// code lays memory out and says how much it takes.
+/// Hands out pieces of a block one after another, each aligned. With no block it only counts, so
+/// the same code lays memory out and says how much it takes.
 class Carver {
   public:
     Carver() = default;
@@ -85,7 +91,8 @@ class Carver {
 
     [[nodiscard]] std::byte* take_bytes(index_t bytes) noexcept {
         std::byte* const piece = base_ == nullptr ? nullptr : base_ + used_;
-        used_ += (bytes + Workspace::kAlignment - 1) / Workspace::kAlignment * Workspace::kAlignment;
+        used_ +=
+            (bytes + Workspace::kAlignment - 1) / Workspace::kAlignment * Workspace::kAlignment;
         return piece;
     }
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 the deltanet authors
 """Make the golden test data of this folder from transformers and flash-linear-attention.
 
 Usage::

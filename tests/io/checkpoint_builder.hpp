@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Writes the weights of a random layer as a checkpoint of a model family: what bind_layer has to undo.
+/// Writes the weights of a random layer as a checkpoint of a model family: what bind_layer has to
+/// undo.
 #pragma once
+
+#include "io_support.hpp"
+#include "support/layer_fixture.hpp"
+#include <deltanet/io/families.hpp>
 
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <deltanet/io/families.hpp>
-
-#include "io_support.hpp"
-#include "support/layer_fixture.hpp"
 
 namespace deltanet::test {
 
@@ -25,8 +25,13 @@ class CheckpointBuilder {
     };
     std::map<std::string, Tensor> tensors;
 
-    void add(const std::string& name, std::vector<index_t> shape, const std::vector<float>& values, DType dtype = DType::f32) {
-        Tensor tensor{dtype == DType::f32 ? "F32" : dtype == DType::bf16 ? "BF16" : "F16", std::move(shape), {}};
+    void add(const std::string& name, std::vector<index_t> shape, const std::vector<float>& values,
+             DType dtype = DType::f32) {
+        Tensor tensor{dtype == DType::f32    ? "F32"
+                      : dtype == DType::bf16 ? "BF16"
+                                             : "F16",
+                      std::move(shape),
+                      {}};
         for (const float value : values) {
             if (dtype == DType::f32) append(tensor.bytes, value);
             if (dtype == DType::bf16) append(tensor.bytes, to_bf16(value).bits);
@@ -39,10 +44,12 @@ class CheckpointBuilder {
     }
 
     /// The layer under `prefix`, and the norm of its block.
-    void add_layer(Family family, const RandomLayer& layer, const std::string& prefix, DType dtype = DType::f32) {
+    void add_layer(Family family, const RandomLayer& layer, const std::string& prefix,
+                   DType dtype = DType::f32) {
         const LayerConfig& c = layer.config;
         const auto conv = [&](const char* name, index_t first, index_t n) {
-            add(prefix + name, {n, 1, c.conv_width}, rows_of(layer.conv.values, c.conv_width, first, n));
+            add(prefix + name, {n, 1, c.conv_width},
+                rows_of(layer.conv.values, c.conv_width, first, n));
         };
         const bool separate = family == Family::olmo_hybrid || family == Family::fla;
         if (separate) {
@@ -73,7 +80,8 @@ class CheckpointBuilder {
         add(prefix + (separate ? "o_norm.weight" : "norm.weight"), {c.d_v}, layer.norm);
         add(prefix + (separate ? "o_proj.weight" : "out_proj.weight"), layer.out, dtype);
         const std::string block = prefix.substr(0, prefix.rfind('.', prefix.size() - 2) + 1);
-        add(block + (family == Family::fla ? "attn_norm.weight" : "input_layernorm.weight"), {c.hidden}, layer.pre_norm);
+        add(block + (family == Family::fla ? "attn_norm.weight" : "input_layernorm.weight"),
+            {c.hidden}, layer.pre_norm);
     }
 
     /// The file; `odd_header` puts the data at an address that no float can be read from.
@@ -82,9 +90,11 @@ class CheckpointBuilder {
         std::string data;
         for (const auto& [name, tensor] : tensors) {
             std::string shape;
-            for (const index_t extent : tensor.shape) shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-            header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":[" + shape +
-                      "],\"data_offsets\":[" + std::to_string(data.size()) + "," +
+            for (const index_t extent : tensor.shape)
+                shape += (shape.empty() ? "" : ",") + std::to_string(extent);
+            header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"" +
+                      tensor.dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" +
+                      std::to_string(data.size()) + "," +
                       std::to_string(data.size() + tensor.bytes.size()) + "]}";
             data += tensor.bytes;
         }

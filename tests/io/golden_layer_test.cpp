@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Layers of transformers, recorded in float32 (tests/golden/README.md), against ours: outputs and both
-/// final states for one call, for the same tokens in pieces cut anywhere, and for decoding one by one.
-#include <deltanet/deltanet.hpp>
-
+/// Layers of transformers, recorded in float32 (tests/golden/README.md), against ours: outputs and
+/// both final states for one call, for the same tokens in pieces cut anywhere, and for decoding one
+/// by one.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -18,35 +18,42 @@ namespace {
 constexpr double kTolerance = 5e-6;
 
 const char* const kLayers[] = {
-    "layer_qwen3_next_r1",   "layer_qwen3_next_r2",      "layer_qwen3_next_r3",     "layer_qwen3_5_r1",
-    "layer_qwen3_5_r2",      "layer_qwen3_5_r3",         "layer_qwen3_5_r4",        "layer_qwen3_5_odd",
-    "layer_qwen3_5_conv3",   "layer_qwen3_5_f16",        "layer_qwen3_5_head128",   "layer_qwen3_5_short",
-    "layer_qwen3_5_small_x", "layer_olmo_hybrid_96_192", "layer_olmo_hybrid_small", "layer_qwen4_exp_sigmoid"};
+    "layer_qwen3_next_r1",    "layer_qwen3_next_r2",      "layer_qwen3_next_r3",
+    "layer_qwen3_5_r1",       "layer_qwen3_5_r2",         "layer_qwen3_5_r3",
+    "layer_qwen3_5_r4",       "layer_qwen3_5_odd",        "layer_qwen3_5_conv3",
+    "layer_qwen3_5_f16",      "layer_qwen3_5_head128",    "layer_qwen3_5_short",
+    "layer_qwen3_5_small_x",  "layer_olmo_hybrid_96_192", "layer_olmo_hybrid_small",
+    "layer_qwen4_exp_sigmoid"};
 
 /// Slot 0's states in the recorded layouts.
 void check_states(const Golden& golden, const StateSlots& slots, const std::string& suffix) {
     const LayerConfig c = golden.config();
     const std::vector<float> conv = golden.floats("conv_state" + suffix);
-    const index_t columns = golden.columns("conv_state" + suffix);  // W, of which the oldest is never read
+    const index_t columns =
+        golden.columns("conv_state" + suffix);  // W, of which the oldest is never read
     std::vector<float> mine(conv.size());
     export_conv(slots, 0, 0, View<float, 2>(mine.data(), {c.conv_dim(), columns}));
     std::vector<float> expected = conv;
     if (columns == c.conv_width) {
-        for (index_t i = 0; i < c.conv_dim(); ++i) expected[static_cast<std::size_t>(i * columns)] = 0.0F;
+        for (index_t i = 0; i < c.conv_dim(); ++i)
+            expected[static_cast<std::size_t>(i * columns)] = 0.0F;
     }
     CHECK(relative_rms(mine, expected) <= kTolerance);
 
     std::vector<float> recurrent(static_cast<std::size_t>(c.n_heads_v * c.d_k * c.d_v));
-    export_recurrent(slots, 0, 0, View<float, 3>(recurrent.data(), {c.n_heads_v, c.d_k, c.d_v}), StateOrder::k_first);
+    export_recurrent(slots, 0, 0, View<float, 3>(recurrent.data(), {c.n_heads_v, c.d_k, c.d_v}),
+                     StateOrder::k_first);
     CHECK(relative_rms(recurrent, golden.floats("recurrent_state" + suffix)) <= kTolerance);
 }
 
 /// The recorded prompt in pieces of these lengths, then the recorded tokens one by one.
 template <class B>
-void check_layer(const Golden& golden, B backend, const std::vector<index_t>& pieces, ScanMode scan) {
+void check_layer(const Golden& golden, B backend, const std::vector<index_t>& pieces,
+                 ScanMode scan) {
     LayerConfig config = golden.config();
     config.scan = scan;
-    const BoundLayer<> bound = bind_layer(golden.weights, golden.family(), config, golden.text("prefix"));
+    const BoundLayer<> bound =
+        bind_layer(golden.weights, golden.family(), config, golden.text("prefix"));
     DeltaNetLayer<B> layer(bound.config, bound.weights, std::move(backend));
     StateSlots slots(config, {.slots = 1});
 
@@ -55,7 +62,8 @@ void check_layer(const Golden& golden, B backend, const std::vector<index_t>& pi
     index_t done = 0;
     for (const index_t n : pieces) {
         const Batch batch = one(n, done == 0 ? Start::fresh : Start::resume);
-        const std::vector<float> part = run(layer, batch, rows_of(x, config.hidden, done, n), slots);
+        const std::vector<float> part =
+            run(layer, batch, rows_of(x, config.hidden, done, n), slots);
         y.insert(y.end(), part.begin(), part.end());
         done += n;
     }
@@ -76,11 +84,13 @@ void check_layer(const Golden& golden, B backend, const std::vector<index_t>& pi
 
 /// All in one, one by one, and three random cuts, zero-length pieces among them.
 std::vector<std::vector<index_t>> ways_to_cut(index_t n) {
-    std::vector<std::vector<index_t>> ways{{n}, std::vector<index_t>(static_cast<std::size_t>(n), 1)};
+    std::vector<std::vector<index_t>> ways{{n},
+                                           std::vector<index_t>(static_cast<std::size_t>(n), 1)};
     Random random(static_cast<std::uint32_t>(n));
     for (int i = 0; i < 3; ++i) {
         std::vector<index_t> pieces;
-        for (index_t left = n; left > 0; left -= pieces.back()) pieces.push_back(random.integer(0, std::min(left, n / 2 + 1)));
+        for (index_t left = n; left > 0; left -= pieces.back())
+            pieces.push_back(random.integer(0, std::min(left, n / 2 + 1)));
         ways.push_back(pieces);
     }
     return ways;
@@ -120,12 +130,14 @@ TEST_CASE("a layer of a sharded bfloat16 checkpoint") {
 }
 
 TEST_CASE("recorded delta rule of flash-linear-attention") {
-    const std::string name = GENERATE("op_fla_dk32_dv32", "op_fla_dk24_dv40", "op_fla_strong_decay");
+    const std::string name =
+        GENERATE("op_fla_dk32_dv32", "op_fla_dk24_dv40", "op_fla_strong_decay");
     const SafetensorsFile file = SafetensorsFile::open(golden_path(name + ".safetensors"));
     const auto floats = [&](const char* tensor) { return read_float(file.tensor(tensor)); };
     const std::vector<index_t>& shape = file.tensor("q").shape;
     const index_t n = shape[0], heads = shape[1], d_k = shape[2], d_v = file.tensor("v").shape[2];
-    const std::vector<float> q = floats("q"), k = floats("k"), v = floats("v"), g = floats("g"), beta = floats("beta");
+    const std::vector<float> q = floats("q"), k = floats("k"), v = floats("v"), g = floats("g"),
+                             beta = floats("beta");
 
     for (const ScanMode mode : {ScanMode::recurrent, ScanMode::chunked}) {
         std::vector<float> state = floats("initial_state");

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Binding: the same layer out of every family's names and packings and every storage type, and an error that
-/// names the tensor when something is not as it should be.
-#include <deltanet/deltanet.hpp>
-#include <deltanet/io/layer_binding.hpp>
-
+/// Binding: the same layer out of every family's names and packings and every storage type, and an
+/// error that names the tensor when something is not as it should be.
 #include "checkpoint_builder.hpp"
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
+#include <deltanet/deltanet.hpp>
+#include <deltanet/io/layer_binding.hpp>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -52,12 +51,14 @@ TEST_CASE("every family binds to the same bits as its weights bound by hand") {
     builder.add_layer(c.family, random, c.prefix);
     const bool odd = GENERATE(false, true);  // misaligned floats must be copied, not read in place
     TempDirectory directory;
-    const Checkpoint checkpoint = Checkpoint::open(directory.write("model.safetensors", builder.bytes(odd)));
+    const Checkpoint checkpoint =
+        Checkpoint::open(directory.write("model.safetensors", builder.bytes(odd)));
 
     CHECK(find_layer_prefix(checkpoint, c.family, 2) == c.prefix);
     const BoundLayer<> bound = bind_layer(checkpoint, c.family, config, c.prefix);
     const bool packed = c.family == Family::qwen3_next;
-    const auto expected = result_of<CpuBackend<>>(config, packed ? random.packed() : random.split());
+    const auto expected =
+        result_of<CpuBackend<>>(config, packed ? random.packed() : random.split());
     CHECK(bit_equal(result_of<CpuBackend<>>(bound.config, bound.weights), expected));
 
     CHECK(bound.storage.size() == (odd ? 1U : 0U) * (bound.weights.in_proj.size() + 1) + 4 +
@@ -72,9 +73,12 @@ TEST_CASE("16-bit projections give what their values in float32 give") {
     CheckpointBuilder builder;
     builder.add_layer(c.family, random, c.prefix, dtype);
     TempDirectory directory;
-    const Checkpoint checkpoint = Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
-    for (Matrix* matrix : {&random.q, &random.k, &random.v, &random.z, &random.b, &random.a, &random.out}) {
-        for (float& w : matrix->values) w = dtype == DType::bf16 ? to_float(to_bf16(w)) : to_float(to_f16(w));
+    const Checkpoint checkpoint =
+        Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
+    for (Matrix* matrix :
+         {&random.q, &random.k, &random.v, &random.z, &random.b, &random.a, &random.out}) {
+        for (float& w : matrix->values)
+            w = dtype == DType::bf16 ? to_float(to_bf16(w)) : to_float(to_f16(w));
     }
     random.pack();
     const auto expected = result_of<CpuBackend<>>(config, random.split());
@@ -114,8 +118,10 @@ TEST_CASE("an output gate that the configuration does not have is not looked for
     builder.add_layer(Family::fla, RandomLayer(config), "model.layers.0.attn.");
     builder.tensors.erase("model.layers.0.attn.g_proj.weight");
     TempDirectory directory;
-    const Checkpoint checkpoint = Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
-    CHECK(bind_layer(checkpoint, Family::fla, config, "model.layers.0.attn.").weights.in_proj.size() == 5);
+    const Checkpoint checkpoint =
+        Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
+    CHECK(bind_layer(checkpoint, Family::fla, config, "model.layers.0.attn.")
+              .weights.in_proj.size() == 5);
 }
 
 TEST_CASE("binding errors name the tensor") {
@@ -135,24 +141,26 @@ TEST_CASE("binding errors name the tensor") {
     SECTION("missing") {
         builder.tensors.erase(prefix + "dt_bias");
         const std::string text = bind(config);
-        CHECK(text.find("Checkpoint::tensor: " + path.string() + ": expected a tensor of that name") == 0);
+        CHECK(text.find("Checkpoint::tensor: " + path.string() +
+                        ": expected a tensor of that name") == 0);
         CHECK(text.find("\"model.layers.0.linear_attn.dt_bias\"") != std::string::npos);
     }
     SECTION("wrong type") {
         builder.tensors[prefix + "in_proj_z.weight"].dtype = "I32";
-        CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.in_proj_z.weight in " + path.string() +
-                                  ": expected dtype F32, BF16 or F16, found I32");
+        CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.in_proj_z.weight in " +
+                                  path.string() + ": expected dtype F32, BF16 or F16, found I32");
     }
     SECTION("wrong shape of a projection") {
         LayerConfig wider = config;
         wider.hidden = 21;
-        CHECK(bind(wider) == "bind_layer: model.layers.0.linear_attn.in_proj_qkv.weight in " + path.string() +
+        CHECK(bind(wider) == "bind_layer: model.layers.0.linear_attn.in_proj_qkv.weight in " +
+                                 path.string() +
                                  ": expected shape [160, 21], found shape [160, 20]");
     }
     SECTION("wrong shape of a small tensor") {
         builder.add(prefix + "norm.weight", {16}, std::vector<float>(16));
-        CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.norm.weight in " + path.string() +
-                                  ": expected shape [24], found shape [16]");
+        CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.norm.weight in " +
+                                  path.string() + ": expected shape [24], found shape [16]");
     }
     SECTION("convolution") {
         LayerConfig narrow = config;
@@ -185,12 +193,15 @@ TEST_CASE("a matrix of the model around the layer") {
     builder.add("v", {6}, {1, 2, 3, 4, 5, 6});
     builder.tensors["i"] = {"I8", {1, 2}, "ab"};
     TempDirectory directory;
-    const Checkpoint checkpoint = Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
+    const Checkpoint checkpoint =
+        Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
     const WeightMatrix w = map_matrix(checkpoint, "w");
     CHECK((w.rows() == 2 && w.cols() == 3 && w.dtype() == DType::f16));
     std::vector<float> row(3);
     w.load(1, 0, 3, row.data());
     CHECK(row == std::vector<float>{4, 5, 6});
-    CHECK(error_of([&] { return map_matrix(checkpoint, "v"); }) == "map_matrix: v: expected 2 dimensions, found 1");
-    CHECK(error_of([&] { return map_matrix(checkpoint, "i"); }) == "map_matrix: i: expected dtype F32, BF16 or F16, found I8");
+    CHECK(error_of([&] { return map_matrix(checkpoint, "v"); }) ==
+          "map_matrix: v: expected 2 dimensions, found 1");
+    CHECK(error_of([&] { return map_matrix(checkpoint, "i"); }) ==
+          "map_matrix: i: expected dtype F32, BF16 or F16, found I8");
 }

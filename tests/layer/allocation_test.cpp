@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// After one call of a size, forward calls up to that size allocate nothing: not in the layer, not in the
-/// kernels, not in Eigen's products.
+/// After one call of a size, forward calls up to that size allocate nothing: not in the layer, not
+/// in the kernels, not in Eigen's products.
 #include "support/allocation_counter.hpp"
-
-#include <deltanet/deltanet.hpp>
-
 #include "support/catch_compat.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -45,7 +43,8 @@ TEST_CASE("a warm forward allocates nothing") {
     std::vector<bf16> narrow;
     for (const float w : random.qkv.values) narrow.push_back(to_bf16(w));
     LayerWeights<EigenLinear> weights = random.split();
-    weights.in_proj[0] = EigenLinear(View<const bf16, 2>(narrow.data(), {random.qkv.rows(), config.hidden}));
+    weights.in_proj[0] =
+        EigenLinear(View<const bf16, 2>(narrow.data(), {random.qkv.rows(), config.hidden}));
     DeltaNetLayer<CpuBackend<>> layer(config, weights);
     StateSlots slots(config, {.slots = 4, .layers = 2});
 
@@ -56,24 +55,33 @@ TEST_CASE("a warm forward allocates nothing") {
         layer.forward(batch, View<const float, 2>(x.data(), {batch.n_tokens(), config.hidden}),
                       View<float, 2>(y.data(), {batch.n_outputs(), config.hidden}), slots, options);
     };
-    Batch interleaved = Batch::from_tokens(std::span<const int>(std::vector<int>{1, 0, 1, 0, 2, 2}));
+    Batch interleaved =
+        Batch::from_tokens(std::span<const int>(std::vector<int>{1, 0, 1, 0, 2, 2}));
     Batch selected = one(most);
     selected.select_outputs(std::vector<index_t>{most - 1});
     Batch mixed;
-    mixed.add({.slot = 0, .n_tokens = 100, .start = Start::fresh}).add({.slot = 1}).add({.slot = 3, .n_tokens = 4});
-    const std::vector<Batch> batches{one(most), one(1), one(2, Start::resume), one(64), one(0), mixed, interleaved, selected};
+    mixed.add({.slot = 0, .n_tokens = 100, .start = Start::fresh})
+        .add({.slot = 1})
+        .add({.slot = 3, .n_tokens = 4});
+    const std::vector<Batch> batches{one(most), one(1), one(2, Start::resume), one(64),
+                                     one(0),    mixed,  interleaved,           selected};
 
     SECTION("with the layer's own workspace") {
         forward(batches[0], {});
-        for (const Batch& batch : batches) CHECK(allocations_of([&] { forward(batch, {.layer = 1}); }) == 0);
+        for (const Batch& batch : batches)
+            CHECK(allocations_of([&] { forward(batch, {.layer = 1}); }) == 0);
     }
     SECTION("with memory of the caller, never") {
         std::vector<std::byte> memory(static_cast<std::size_t>(layer.workspace_bytes(most) + 64));
         void* aligned = memory.data();
         std::size_t space = memory.size();
-        REQUIRE(std::align(64, static_cast<std::size_t>(layer.workspace_bytes(most)), aligned, space) != nullptr);
-        Workspace workspace(std::span<std::byte>(static_cast<std::byte*>(aligned), static_cast<std::size_t>(layer.workspace_bytes(most))));
-        for (const Batch& batch : batches) CHECK(allocations_of([&] { forward(batch, {.workspace = &workspace}); }) == 0);
+        REQUIRE(std::align(64, static_cast<std::size_t>(layer.workspace_bytes(most)), aligned,
+                           space) != nullptr);
+        Workspace workspace(
+            std::span<std::byte>(static_cast<std::byte*>(aligned),
+                                 static_cast<std::size_t>(layer.workspace_bytes(most))));
+        for (const Batch& batch : batches)
+            CHECK(allocations_of([&] { forward(batch, {.workspace = &workspace}); }) == 0);
     }
     SECTION("filling a batch again") {
         Batch batch = mixed;

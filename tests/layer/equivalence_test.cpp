@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The layer against itself and against the oracle: backends agree, packings and head orders are the same bits,
-/// a sequence may be cut anywhere, and the options around the core do what they say.
-#include <limits>
-
-#include <deltanet/deltanet.hpp>
-
+/// The layer against itself and against the oracle: backends agree, packings and head orders are
+/// the same bits, a sequence may be cut anywhere, and the options around the core do what they say.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
+
+#include <limits>
 
 using namespace deltanet;
 using namespace deltanet::test;
 
 namespace {
 
-// Layer in float32 against the same layer with sums in double. The delta rule contributes 5e-6 at most
-// (chunked), the projections sqrt(n) eps each; the norms keep relative errors.
+// Layer in float32 against the same layer with sums in double. The delta rule contributes 5e-6 at
+// most (chunked), the projections sqrt(n) eps each; the norms keep relative errors.
 constexpr double kTolerance = 8e-6;
 
 std::vector<float> random_x(const LayerConfig& config, index_t n, std::uint32_t seed = 9) {
@@ -26,11 +25,13 @@ std::vector<float> random_x(const LayerConfig& config, index_t n, std::uint32_t 
 
 /// y of one fresh sequence, and the state after it.
 template <class B, class L>
-std::pair<std::vector<float>, std::vector<float>> whole(const LayerConfig& config, LayerWeights<L> weights,
+std::pair<std::vector<float>, std::vector<float>> whole(const LayerConfig& config,
+                                                        LayerWeights<L> weights,
                                                         const std::vector<float>& x) {
     DeltaNetLayer<B, L> layer(config, std::move(weights));
     StateSlots slots(config, {.slots = 1});
-    std::vector<float> y = run(layer, one(static_cast<index_t>(x.size()) / config.hidden), x, slots);
+    std::vector<float> y =
+        run(layer, one(static_cast<index_t>(x.size()) / config.hidden), x, slots);
     return {std::move(y), state_of(slots, 0)};
 }
 
@@ -40,19 +41,46 @@ TEST_CASE("the CPU backend equals the reference backend in every configuration")
     LayerConfig config = small_config();
     const auto change = GENERATE(range(0, 13));
     switch (change) {
-        case 1: config.gate = OutputGate::sigmoid; break;
-        case 2: config.gate = OutputGate::none; break;
-        case 3: config.beta_doubled = true; break;
-        case 4: config.l2_form = L2Form::max; break;
-        case 5: config.pre_norm = PreNorm::plain; break;
-        case 6: config.pre_norm = PreNorm::one_plus; config.residual = true; break;
-        case 7: config.conv_width = 2; break;
-        case 8: config.conv_width = 7; break;
-        case 9: config.scale = 0.25; break;
-        case 10: config.head_map = HeadMap::tiled; break;
-        case 11: config = small_config(1, 3, 7, 5, 9); break;
-        case 12: config = small_config(3, 3, 96, 192, 16); config.norm_eps = 1e-5; break;
-        default: break;
+        case 1:
+            config.gate = OutputGate::sigmoid;
+            break;
+        case 2:
+            config.gate = OutputGate::none;
+            break;
+        case 3:
+            config.beta_doubled = true;
+            break;
+        case 4:
+            config.l2_form = L2Form::max;
+            break;
+        case 5:
+            config.pre_norm = PreNorm::plain;
+            break;
+        case 6:
+            config.pre_norm = PreNorm::one_plus;
+            config.residual = true;
+            break;
+        case 7:
+            config.conv_width = 2;
+            break;
+        case 8:
+            config.conv_width = 7;
+            break;
+        case 9:
+            config.scale = 0.25;
+            break;
+        case 10:
+            config.head_map = HeadMap::tiled;
+            break;
+        case 11:
+            config = small_config(1, 3, 7, 5, 9);
+            break;
+        case 12:
+            config = small_config(3, 3, 96, 192, 16);
+            config.norm_eps = 1e-5;
+            break;
+        default:
+            break;
     }
     RandomLayer random(config);
     if (change == 8) random.conv_bias = Random(3).normals(config.conv_dim());
@@ -96,9 +124,11 @@ TEST_CASE("grouped and tiled heads are the same bits up to the order of the outp
         std::vector<float> y(x.size());
         std::vector<std::vector<float>> heads;
         layer.forward(one(n), View<const float, 2>(x.data(), {n, config.hidden}),
-                      View<float, 2>(y.data(), {n, config.hidden}), slots, {}, [&](const Observation& o) {
+                      View<float, 2>(y.data(), {n, config.hidden}), slots, {},
+                      [&](const Observation& o) {
                           if (o.stage != Stage::attn_out_norm) return;
-                          for (index_t h = 0; h < config.n_heads_v; ++h) heads.push_back(elements(o.tensor.slice(2, h, 1)));
+                          for (index_t h = 0; h < config.n_heads_v; ++h)
+                              heads.push_back(elements(o.tensor.slice(2, h, 1)));
                       });
         return std::pair(heads, y);
     };
@@ -107,7 +137,8 @@ TEST_CASE("grouped and tiled heads are the same bits up to the order of the outp
     REQUIRE(a.first.size() == static_cast<std::size_t>(config.n_heads_v));
     for (index_t g = 0; g < config.n_heads_k; ++g) {
         for (index_t j = 0; j < r; ++j) {
-            CHECK(bit_equal(a.first[RandomLayer::at(g * r + j)], b.first[RandomLayer::at(j * config.n_heads_k + g)]));
+            CHECK(bit_equal(a.first[RandomLayer::at(g * r + j)],
+                            b.first[RandomLayer::at(j * config.n_heads_k + g)]));
         }
     }
     CHECK(relative_rms(b.second, a.second) <= 1e-6);  // sums of value_dim terms in another order
@@ -133,9 +164,11 @@ TEST_CASE("a sequence may be cut anywhere") {
         StateSlots slots(config, {.slots = 1});
         std::vector<float> y;
         for (index_t done = 0; done < n;) {
-            const index_t piece = attempt == 0 ? 1 : cuts.integer(0, std::min(n - done, index_t{70}));
+            const index_t piece =
+                attempt == 0 ? 1 : cuts.integer(0, std::min(n - done, index_t{70}));
             const Batch batch = one(piece, done == 0 ? Start::fresh : Start::resume);
-            const std::vector<float> part = run(layer, batch, rows_of(x, config.hidden, done, piece), slots);
+            const std::vector<float> part =
+                run(layer, batch, rows_of(x, config.hidden, done, piece), slots);
             y.insert(y.end(), part.begin(), part.end());
             done += piece;
         }
@@ -145,7 +178,8 @@ TEST_CASE("a sequence may be cut anywhere") {
 }
 
 TEST_CASE("recurrent pieces of two or more tokens are the bits of the whole") {
-    // A single token goes through Eigen's matrix-vector product, whose sums differ from the matrix product's.
+    // A single token goes through Eigen's matrix-vector product, whose sums differ from the matrix
+    // product's.
     LayerConfig config = small_config();
     config.scan = ScanMode::recurrent;
     const RandomLayer random(config);
@@ -154,7 +188,8 @@ TEST_CASE("recurrent pieces of two or more tokens are the bits of the whole") {
     DeltaNetLayer<CpuBackend<>> layer(config, random.split());
     StateSlots slots(config, {.slots = 1});
     std::vector<float> y = run(layer, one(17), rows_of(x, config.hidden, 0, 17), slots);
-    const std::vector<float> rest = run(layer, one(23, Start::resume), rows_of(x, config.hidden, 17, 23), slots);
+    const std::vector<float> rest =
+        run(layer, one(23, Start::resume), rows_of(x, config.hidden, 17, 23), slots);
     y.insert(y.end(), rest.begin(), rest.end());
     CHECK(bit_equal(y, expected.first));
     CHECK(bit_equal(state_of(slots, 0), expected.second));
@@ -168,11 +203,12 @@ TEST_CASE("selected outputs are rows of the full output, and the state advances 
     DeltaNetLayer<CpuBackend<>> layer(config, random.split());
     StateSlots slots(config, {.slots = 4});
     Batch batch;
-    batch.add({.slot = 2, .n_tokens = 10, .start = Start::fresh}).add({.slot = 0, .n_tokens = 20, .start = Start::fresh});
+    batch.add({.slot = 2, .n_tokens = 10, .start = Start::fresh})
+        .add({.slot = 0, .n_tokens = 20, .start = Start::fresh});
     const std::vector<float> full = run(layer, batch, x, slots);
     const std::vector<float> state = state_of(slots, 0);
-    const std::vector<index_t> rows = GENERATE(std::vector<index_t>{9, 29}, std::vector<index_t>{29, 3, 3, 0, 17},
-                                               std::vector<index_t>{});
+    const std::vector<index_t> rows = GENERATE(
+        std::vector<index_t>{9, 29}, std::vector<index_t>{29, 3, 3, 0, 17}, std::vector<index_t>{});
     batch.select_outputs(rows);
     const std::vector<float> some = run(layer, batch, x, slots);
     REQUIRE(some.size() == rows.size() * static_cast<std::size_t>(config.hidden));
@@ -196,11 +232,15 @@ TEST_CASE("pre-norm and residual are the block around the layer") {
     std::vector<float> normed = x;
     for (index_t t = 0; t < 12; ++t) {
         double sum = 0.0;
-        for (index_t i = 0; i < bare.hidden; ++i) sum += std::pow(static_cast<double>(x[RandomLayer::at(t * bare.hidden + i)]), 2);
+        for (index_t i = 0; i < bare.hidden; ++i)
+            sum += std::pow(static_cast<double>(x[RandomLayer::at(t * bare.hidden + i)]), 2);
         for (index_t i = 0; i < bare.hidden; ++i) {
-            const double w = static_cast<double>(random.pre_norm[RandomLayer::at(i)]) + (block.pre_norm == PreNorm::one_plus ? 1.0 : 0.0);
+            const double w = static_cast<double>(random.pre_norm[RandomLayer::at(i)]) +
+                             (block.pre_norm == PreNorm::one_plus ? 1.0 : 0.0);
             float& value = normed[RandomLayer::at(t * bare.hidden + i)];
-            value = static_cast<float>(static_cast<double>(value) / std::sqrt(sum / static_cast<double>(bare.hidden) + 1e-4) * w);
+            value =
+                static_cast<float>(static_cast<double>(value) /
+                                   std::sqrt(sum / static_cast<double>(bare.hidden) + 1e-4) * w);
         }
     }
     std::vector<float> expected = whole<CpuBackend<>>(bare, random.split(), normed).first;
@@ -216,26 +256,29 @@ TEST_CASE("the observer sees every stage, and changes nothing") {
     DeltaNetLayer<CpuBackend<>> layer(config, packed ? random.packed() : random.split());
     StateSlots slots(config, {.slots = 2});
     Batch batch;
-    batch.add({.slot = 1, .n_tokens = 5, .start = Start::fresh}).add({.slot = 0, .n_tokens = 7, .start = Start::resume});
+    batch.add({.slot = 1, .n_tokens = 5, .start = Start::fresh})
+        .add({.slot = 0, .n_tokens = 7, .start = Start::resume});
     const std::vector<float> expected = run(layer, batch, x, slots);
     slots.reset(0);
     slots.reset(1);
     std::vector<std::string> seen;
     std::vector<float> y(x.size());
-    layer.forward(batch, View<const float, 2>(x.data(), {12, config.hidden}), View<float, 2>(y.data(), {12, config.hidden}),
-                  slots, {}, [&](const Observation& o) {
-                      std::string entry = std::string(name_of(o.stage)) + std::string(o.part) +
-                                          (o.slot >= 0 ? "@" + std::to_string(o.slot) : "") +
-                                          detail::shape_text(o.tensor.shape());
-                      seen.push_back(entry);
-                      CHECK(elements(o.tensor).size() == static_cast<std::size_t>(o.tensor.count()));
-                  });
+    layer.forward(
+        batch, View<const float, 2>(x.data(), {12, config.hidden}),
+        View<float, 2>(y.data(), {12, config.hidden}), slots, {}, [&](const Observation& o) {
+            std::string entry = std::string(name_of(o.stage)) + std::string(o.part) +
+                                (o.slot >= 0 ? "@" + std::to_string(o.slot) : "") +
+                                detail::shape_text(o.tensor.shape());
+            seen.push_back(entry);
+            CHECK(elements(o.tensor).size() == static_cast<std::size_t>(o.tensor.count()));
+        });
     CHECK(bit_equal(y, expected));
-    CHECK(seen == std::vector<std::string>{
-                      "qkv_mixedq[1, 12, 2, 16]", "qkv_mixedk[1, 12, 2, 16]", "qkv_mixedv[1, 12, 2, 48]",
-                      "z[12, 2, 2, 24]", "conv_output_silu[1, 1, 12, 160]", "q_conv_normed[1, 12, 2, 16]",
-                      "k_conv_normed[1, 12, 2, 16]", "beta[1, 1, 12, 4]", "gate[1, 1, 12, 4]",
-                      "state_predelta@1[1, 4, 16, 24]", "state_predelta@0[1, 4, 16, 24]", "attn_output[1, 12, 4, 24]",
-                      "new_state@1[1, 4, 16, 24]", "new_state@0[1, 4, 16, 24]", "attn_out_norm[1, 12, 4, 24]",
-                      "linear_attn_out[1, 1, 12, 20]"});
+    CHECK(seen ==
+          std::vector<std::string>{
+              "qkv_mixedq[1, 12, 2, 16]", "qkv_mixedk[1, 12, 2, 16]", "qkv_mixedv[1, 12, 2, 48]",
+              "z[12, 2, 2, 24]", "conv_output_silu[1, 1, 12, 160]", "q_conv_normed[1, 12, 2, 16]",
+              "k_conv_normed[1, 12, 2, 16]", "beta[1, 1, 12, 4]", "gate[1, 1, 12, 4]",
+              "state_predelta@1[1, 4, 16, 24]", "state_predelta@0[1, 4, 16, 24]",
+              "attn_output[1, 12, 4, 24]", "new_state@1[1, 4, 16, 24]", "new_state@0[1, 4, 16, 24]",
+              "attn_out_norm[1, 12, 4, 24]", "linear_attn_out[1, 1, 12, 20]"});
 }

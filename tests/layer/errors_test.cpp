@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What a caller gets for every mistake in a forward call: a message that says where and what, and outputs and
-/// states exactly as they were.
-#include <deltanet/deltanet.hpp>
-
+/// What a caller gets for every mistake in a forward call: a message that says where and what, and
+/// outputs and states exactly as they were.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -42,39 +41,47 @@ TEST_CASE("forward says what is wrong with x and y") {
     Call call;
     SECTION("token counts that do not add up") {
         call.x = {call.memory.data(), {7, 20}};
-        CHECK(call.message() == "DeltaNetLayer::forward: x: expected shape [6, 20], found shape [7, 20]");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: x: expected shape [6, 20], found shape [7, 20]");
     }
     SECTION("hidden size") {
         call.x = {call.memory.data(), {6, 19}};
-        CHECK(call.message() == "DeltaNetLayer::forward: x: expected shape [6, 20], found shape [6, 19]");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: x: expected shape [6, 20], found shape [6, 19]");
     }
     SECTION("null") {
         call.x = {nullptr, {6, 20}};
-        CHECK(call.message() == "DeltaNetLayer::forward: x: expected data for shape [6, 20], found a null pointer");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: x: expected data for shape [6, 20], found a null pointer");
     }
     SECTION("columns apart") {
         call.x = {call.memory.data(), {6, 20}, {1, 6}};
-        CHECK(call.message() == "DeltaNetLayer::forward: x: expected innermost stride 1, found strides [1, 6]");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: x: expected innermost stride 1, found strides [1, 6]");
     }
     SECTION("y of another size") {
         call.y = {call.memory.data() + 400, {5, 20}};
-        CHECK(call.message() == "DeltaNetLayer::forward: y: expected shape [6, 20], found shape [5, 20]");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: y: expected shape [6, 20], found shape [5, 20]");
     }
     SECTION("y must have a row for each selected output") {
         const std::vector<index_t> rows{5, 0};
         call.batch.select_outputs(rows);
-        CHECK(call.message() == "DeltaNetLayer::forward: y: expected shape [2, 20], found shape [6, 20]");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: y: expected shape [2, 20], found shape [6, 20]");
     }
     SECTION("rows of y that overlap") {
         call.y = {call.memory.data() + 400, {6, 20}, {19, 1}};
         CHECK(call.message() ==
-              "DeltaNetLayer::forward: y: expected strides under which no two indices share an element, found shape "
+              "DeltaNetLayer::forward: y: expected strides under which no two indices share an "
+              "element, found shape "
               "[6, 20] with strides [19, 1]");
     }
     SECTION("y over x") {
         call.y = {call.memory.data() + 119, {6, 20}};
         CHECK(call.message() ==
-              "DeltaNetLayer::forward: y: expected memory apart from that of x, found memory that overlaps it");
+              "DeltaNetLayer::forward: y: expected memory apart from that of x, found memory that "
+              "overlaps it");
     }
 }
 
@@ -82,7 +89,8 @@ TEST_CASE("forward says what is wrong with slots, layer and workspace") {
     Call call;
     SECTION("slot out of range") {
         call.batch = one(6, Start::fresh, 4);
-        CHECK(call.message() == "DeltaNetLayer::forward: sequences[0].slot: expected 0 to 3, found 4");
+        CHECK(call.message() ==
+              "DeltaNetLayer::forward: sequences[0].slot: expected 0 to 3, found 4");
     }
     SECTION("layer out of range") {
         call.options.layer = 1;
@@ -91,7 +99,8 @@ TEST_CASE("forward says what is wrong with slots, layer and workspace") {
     SECTION("slots of another shape") {
         StateSlots other(small_config(2, 4, 16, 16), {.slots = 4});
         CHECK(message_of([&] { call.layer.forward(call.batch, call.x, call.y, other); }) ==
-              "DeltaNetLayer::forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, 16, 24, 160] and 3 conv "
+              "DeltaNetLayer::forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, "
+              "16, 24, 160] and 3 conv "
               "taps, found [4, 16, 16, 128] and 3");
     }
     SECTION("slots of another convolution") {
@@ -99,7 +108,8 @@ TEST_CASE("forward says what is wrong with slots, layer and workspace") {
         config.conv_width = 3;
         StateSlots other(config, {.slots = 4});
         CHECK(message_of([&] { call.layer.forward(call.batch, call.x, call.y, other); }) ==
-              "DeltaNetLayer::forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, 16, 24, 160] and 3 conv "
+              "DeltaNetLayer::forward: slots: expected state of [H_v, d_k, d_v, conv_dim] = [4, "
+              "16, 24, 160] and 3 conv "
               "taps, found [4, 16, 24, 160] and 2");
     }
     SECTION("workspace too small") {
@@ -107,7 +117,8 @@ TEST_CASE("forward says what is wrong with slots, layer and workspace") {
         Workspace workspace{std::span<std::byte>(few)};
         call.options.workspace = &workspace;
         const std::string needed = std::to_string(call.layer.workspace_bytes(6));
-        CHECK(call.message() == "Workspace: memory: expected at least " + needed + " bytes, found 64");
+        CHECK(call.message() ==
+              "Workspace: memory: expected at least " + needed + " bytes, found 64");
     }
 }
 
@@ -126,12 +137,14 @@ TEST_CASE("a layer is refused when configuration and weights do not fit") {
     SECTION("a projection is missing") {
         LayerWeights<EigenLinear> w = random.split();
         w.in_proj.pop_back();
-        CHECK(construct(config, w) == "LayerWeights: in_proj outputs together: expected 264, found 260");
+        CHECK(construct(config, w) ==
+              "LayerWeights: in_proj outputs together: expected 264, found 260");
     }
     SECTION("a projection of another hidden size") {
         LayerConfig wrong = config;
         wrong.hidden = 21;
-        CHECK(construct(wrong, random.split()) == "LayerWeights: in_proj[0] inputs: expected 21, found 20");
+        CHECK(construct(wrong, random.split()) ==
+              "LayerWeights: in_proj[0] inputs: expected 21, found 20");
     }
     SECTION("out projection") {
         LayerWeights<EigenLinear> w = random.split();
@@ -141,7 +154,8 @@ TEST_CASE("a layer is refused when configuration and weights do not fit") {
     SECTION("convolution weights transposed") {
         LayerWeights<EigenLinear> w = random.split();
         w.conv = View<const float, 2>(random.conv.values.data(), {4, 160});
-        CHECK(construct(config, w) == "LayerWeights: conv: expected shape [160, 4], found shape [4, 160]");
+        CHECK(construct(config, w) ==
+              "LayerWeights: conv: expected shape [160, 4], found shape [4, 160]");
     }
     SECTION("a small vector forgotten") {
         LayerWeights<EigenLinear> w = random.split();
@@ -153,6 +167,7 @@ TEST_CASE("a layer is refused when configuration and weights do not fit") {
         normed.pre_norm = PreNorm::plain;
         LayerWeights<EigenLinear> w = random.split();
         w.pre_norm = {};
-        CHECK(construct(normed, w) == "LayerWeights: pre_norm: expected shape [20], found shape [0]");
+        CHECK(construct(normed, w) ==
+              "LayerWeights: pre_norm: expected shape [20], found shape [0]");
     }
 }

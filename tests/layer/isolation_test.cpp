@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Sequences do not see each other: whatever else is in the batch, in which order, in stale memory or on other
-/// threads. These are the failures that users of inference engines report most.
-#include <limits>
-
-#include <deltanet/deltanet.hpp>
-
+/// Sequences do not see each other: whatever else is in the batch, in which order, in stale memory
+/// or on other threads. These are the failures that users of inference engines report most.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
+
+#include <limits>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -50,13 +49,15 @@ TEST_CASE("n identical prompts in one batch give n identical rows") {
     for (index_t s = 0; s < 7; ++s) f.fill(slots, s, kNaN);
     const std::vector<float> y = run(f.layer, batch, x, slots);
     for (index_t i = 1; i < n; ++i) {
-        CHECK(bit_equal(rows_of(y, f.config.hidden, i * length, length), rows_of(y, f.config.hidden, 0, length)));
+        CHECK(bit_equal(rows_of(y, f.config.hidden, i * length, length),
+                        rows_of(y, f.config.hidden, 0, length)));
         CHECK(bit_equal(state_of(slots, (3 * i + 2) % 7), state_of(slots, 2)));
     }
     // and they are the rows of the prompt alone (of two or more tokens: see EigenLinear)
     if (length == 1) return;
     StateSlots alone(f.config, {.slots = 1});
-    CHECK(bit_equal(run(f.layer, one(length), prompt, alone), rows_of(y, f.config.hidden, 0, length)));
+    CHECK(bit_equal(run(f.layer, one(length), prompt, alone),
+                    rows_of(y, f.config.hidden, 0, length)));
     CHECK(bit_equal(state_of(alone, 0), state_of(slots, 2)));
 }
 
@@ -92,12 +93,14 @@ TEST_CASE("a NaN sequence leaves its neighbours bit-unchanged") {
     std::vector<float> x = f.prompt(3 * length, 5);
     StateSlots clean(f.config, {.slots = 3});
     const std::vector<float> expected = run(f.layer, batch, x, clean);
-    for (index_t i = 0; i < f.config.hidden; ++i) x[RandomLayer::at(length * f.config.hidden + i)] = kNaN;
+    for (index_t i = 0; i < f.config.hidden; ++i)
+        x[RandomLayer::at(length * f.config.hidden + i)] = kNaN;
     StateSlots slots(f.config, {.slots = 3});
     const std::vector<float> y = run(f.layer, batch, x, slots);
     CHECK(std::isnan(y[RandomLayer::at(length * f.config.hidden)]));
     for (const index_t i : {index_t{0}, index_t{2}}) {
-        CHECK(bit_equal(rows_of(y, f.config.hidden, i * length, length), rows_of(expected, f.config.hidden, i * length, length)));
+        CHECK(bit_equal(rows_of(y, f.config.hidden, i * length, length),
+                        rows_of(expected, f.config.hidden, i * length, length)));
         CHECK(bit_equal(state_of(slots, i), state_of(clean, i)));
     }
 }
@@ -110,7 +113,8 @@ TEST_CASE("a fresh start reads nothing of what the slot held") {
     StateSlots clean(f.config, {.slots = 2});
     StateSlots stale(f.config, {.slots = 2});
     f.fill(stale, 1, garbage);
-    CHECK(bit_equal(run(f.layer, one(length, Start::fresh, 1), x, stale), run(f.layer, one(length, Start::fresh, 1), x, clean)));
+    CHECK(bit_equal(run(f.layer, one(length, Start::fresh, 1), x, stale),
+                    run(f.layer, one(length, Start::fresh, 1), x, clean)));
     CHECK(bit_equal(state_of(stale, 1), state_of(clean, 1)));
 }
 
@@ -132,14 +136,17 @@ TEST_CASE("results do not depend on the order of sequences or of rows") {
     const std::vector<index_t> lengths{3, 70, 1, 16, 0, 2};
     const auto n = static_cast<index_t>(lengths.size());
     std::vector<std::vector<float>> prompts;
-    for (index_t i = 0; i < n; ++i) prompts.push_back(f.prompt(lengths[RandomLayer::at(i)], 20 + static_cast<std::uint32_t>(i)));
+    for (index_t i = 0; i < n; ++i)
+        prompts.push_back(
+            f.prompt(lengths[RandomLayer::at(i)], 20 + static_cast<std::uint32_t>(i)));
 
     const auto batched = [&](const std::vector<index_t>& order) {
         Batch batch;
         std::vector<float> x;
         for (const index_t i : order) {
             batch.add({.slot = i, .n_tokens = lengths[RandomLayer::at(i)], .start = Start::fresh});
-            x.insert(x.end(), prompts[RandomLayer::at(i)].begin(), prompts[RandomLayer::at(i)].end());
+            x.insert(x.end(), prompts[RandomLayer::at(i)].begin(),
+                     prompts[RandomLayer::at(i)].end());
         }
         StateSlots slots(f.config, {.slots = n});
         const std::vector<float> y = run(f.layer, batch, x, slots);
@@ -155,9 +162,11 @@ TEST_CASE("results do not depend on the order of sequences or of rows") {
         return per_sequence;
     };
     const auto expected = batched({0, 1, 2, 3, 4, 5});
-    for (const std::vector<index_t>& order : {std::vector<index_t>{5, 4, 3, 2, 1, 0}, std::vector<index_t>{2, 0, 5, 1, 4, 3}}) {
+    for (const std::vector<index_t>& order :
+         {std::vector<index_t>{5, 4, 3, 2, 1, 0}, std::vector<index_t>{2, 0, 5, 1, 4, 3}}) {
         const auto actual = batched(order);
-        for (index_t i = 0; i < n; ++i) CHECK(bit_equal(actual[RandomLayer::at(i)], expected[RandomLayer::at(i)]));
+        for (index_t i = 0; i < n; ++i)
+            CHECK(bit_equal(actual[RandomLayer::at(i)], expected[RandomLayer::at(i)]));
     }
 
     // the same sequences with their rows shuffled together
@@ -171,13 +180,16 @@ TEST_CASE("results do not depend on the order of sequences or of rows") {
             if (next[RandomLayer::at(i)] < lengths[RandomLayer::at(i)]) open.push_back(i);
         }
         if (open.empty()) break;
-        const index_t i = open[RandomLayer::at(random.integer(0, static_cast<index_t>(open.size()) - 1))];
-        const std::vector<float> row = rows_of(prompts[RandomLayer::at(i)], f.config.hidden, next[RandomLayer::at(i)], 1);
+        const index_t i =
+            open[RandomLayer::at(random.integer(0, static_cast<index_t>(open.size()) - 1))];
+        const std::vector<float> row =
+            rows_of(prompts[RandomLayer::at(i)], f.config.hidden, next[RandomLayer::at(i)], 1);
         x.insert(x.end(), row.begin(), row.end());
         ids.push_back(static_cast<std::int32_t>(i));
         positions.push_back(static_cast<std::int32_t>(next[RandomLayer::at(i)]++));
     }
-    const Batch shuffled = Batch::from_tokens(std::span<const std::int32_t>(ids), std::span<const std::int32_t>(positions));
+    const Batch shuffled = Batch::from_tokens(std::span<const std::int32_t>(ids),
+                                              std::span<const std::int32_t>(positions));
     StateSlots slots(f.config, {.slots = n});
     for (index_t s = 0; s < n; ++s) f.fill(slots, s, kNaN);
     f.fill(slots, 4, 0.0F);  // the sequence without tokens is not in this batch
@@ -190,7 +202,8 @@ TEST_CASE("results do not depend on the order of sequences or of rows") {
     }
     for (index_t i = 0; i < n; ++i) {
         const std::vector<float> state = state_of(slots, i);
-        actual[RandomLayer::at(i)].insert(actual[RandomLayer::at(i)].end(), state.begin(), state.end());
+        actual[RandomLayer::at(i)].insert(actual[RandomLayer::at(i)].end(), state.begin(),
+                                          state.end());
         CHECK(bit_equal(actual[RandomLayer::at(i)], expected[RandomLayer::at(i)]));
     }
 }

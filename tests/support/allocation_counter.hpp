@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Counts heap allocations of the whole program: operator new and, with glibc and no sanitizer in the way,
-/// malloc itself (Eigen calls it directly). Include in exactly one file of a test executable.
+/// Counts heap allocations of the whole program: operator new and, with glibc and no sanitizer in
+/// the way, malloc itself (Eigen calls it directly). Include in exactly one file of a test
+/// executable.
 #pragma once
 
 #include <atomic>
@@ -34,14 +35,18 @@ inline std::atomic<long> allocations{0};
 
 }  // namespace deltanet::test
 
-void* operator new(std::size_t bytes) { return deltanet::test::counted(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes) {
+    return deltanet::test::counted(bytes, alignof(std::max_align_t));
+}
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
     return deltanet::test::counted(bytes, static_cast<std::size_t>(alignment));
 }
 void operator delete(void* memory) noexcept { deltanet::test::release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { deltanet::test::release(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { deltanet::test::release(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { deltanet::test::release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    deltanet::test::release(memory);
+}
 
 #if defined(__GLIBC__) && !defined(DELTANET_TEST_SANITIZED)
 extern "C" void* __libc_malloc(std::size_t bytes);  // NOLINT: glibc's own name for what is replaced

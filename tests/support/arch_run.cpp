@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// arch_run FEATURES [COMMAND ...]: runs the command if this CPU and its system offer every feature of
-/// the comma-separated list, and otherwise exits with 77, which ctest reports as skipped. Compiled
-/// with baseline flags, so that it runs where the command would trap.
+/// arch_run FEATURES [COMMAND ...]: runs the command if this CPU and its system offer every feature
+/// of the comma-separated list, and otherwise exits with 77, which ctest reports as skipped.
+/// Compiled with baseline flags, so that it runs where the command would trap.
 #include <cstdio>
 #include <cstring>
 #include <string_view>
-
 #include <unistd.h>
 
 namespace {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// How outputs are compared: relative root mean square for numbers, bit patterns for promises of equality.
+/// How outputs are compared: relative root mean square for numbers, bit patterns for promises of
+/// equality.
 #pragma once
+
+#include <deltanet/detail/check.hpp>
+#include <deltanet/error.hpp>
 
 #include <cmath>
 #include <cstring>
@@ -9,9 +13,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <deltanet/detail/check.hpp>
-#include <deltanet/error.hpp>
 
 namespace deltanet::test {
 
@@ -34,7 +35,8 @@ template <class A, class E>
 
 template <class T>
 [[nodiscard]] bool bit_equal(std::span<const T> a, std::span<const T> b) {
-    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
+    return a.size() == b.size() &&
+           (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 template <class T>
 [[nodiscard]] bool bit_equal(const std::vector<T>& a, const std::vector<T>& b) {

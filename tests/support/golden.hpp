@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The recorded layers of tests/golden: one safetensors file holds weights, inputs, outputs and states of a
-/// transformers module, and its configuration as metadata.
+/// The recorded layers of tests/golden: one safetensors file holds weights, inputs, outputs and
+/// states of a transformers module, and its configuration as metadata.
 #pragma once
+
+#include <deltanet/deltanet.hpp>
+#include <deltanet/io/layer_binding.hpp>
 
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include <deltanet/deltanet.hpp>
-#include <deltanet/io/layer_binding.hpp>
 
 namespace deltanet::test {
 
@@ -18,7 +18,8 @@ namespace deltanet::test {
 }
 
 [[nodiscard]] inline Family family_of(const std::string& name) {
-    for (const Family family : {Family::qwen3_next, Family::qwen3_5, Family::olmo_hybrid, Family::fla}) {
+    for (const Family family :
+         {Family::qwen3_next, Family::qwen3_5, Family::olmo_hybrid, Family::fla}) {
         if (name == name_of(family)) return family;
     }
     detail::fail("golden", "family", "a known one", name);
@@ -29,12 +30,21 @@ class Golden {
   public:
     explicit Golden(const std::string& name) : Golden(name, name) {}
     Golden(const std::string& name, const std::string& weights_name)
-        : file_(SafetensorsFile::open(golden_path(name))), weights(Checkpoint::open(golden_path(weights_name))) {}
+        : file_(SafetensorsFile::open(golden_path(name))),
+          weights(Checkpoint::open(golden_path(weights_name))) {}
 
-    [[nodiscard]] const std::string& text(const std::string& key) const { return file_.metadata().at(key); }
-    [[nodiscard]] std::vector<float> floats(const std::string& name) const { return read_float(file_.tensor(name)); }
-    [[nodiscard]] index_t rows(const std::string& name) const { return file_.tensor(name).shape[0]; }
-    [[nodiscard]] index_t columns(const std::string& name) const { return file_.tensor(name).shape[1]; }
+    [[nodiscard]] const std::string& text(const std::string& key) const {
+        return file_.metadata().at(key);
+    }
+    [[nodiscard]] std::vector<float> floats(const std::string& name) const {
+        return read_float(file_.tensor(name));
+    }
+    [[nodiscard]] index_t rows(const std::string& name) const {
+        return file_.tensor(name).shape[0];
+    }
+    [[nodiscard]] index_t columns(const std::string& name) const {
+        return file_.tensor(name).shape[1];
+    }
     [[nodiscard]] Family family() const { return family_of(text("family")); }
     [[nodiscard]] LayerConfig config() const {
         LayerConfig c;

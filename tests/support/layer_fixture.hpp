@@ -3,18 +3,18 @@
 /// A layer with random weights, in every packing that checkpoints know, and a one-line forward.
 #pragma once
 
+#include "support/random.hpp"
+#include <deltanet/deltanet.hpp>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include <deltanet/deltanet.hpp>
-
-#include "support/random.hpp"
-
 namespace deltanet::test {
 
-[[nodiscard]] inline LayerConfig small_config(index_t n_heads_k = 2, index_t n_heads_v = 4, index_t d_k = 16,
-                                              index_t d_v = 24, index_t hidden = 20) {
+[[nodiscard]] inline LayerConfig small_config(index_t n_heads_k = 2, index_t n_heads_v = 4,
+                                              index_t d_k = 16, index_t d_v = 24,
+                                              index_t hidden = 20) {
     LayerConfig config;
     config.hidden = hidden;
     config.n_heads_k = n_heads_k;
@@ -29,12 +29,15 @@ struct Matrix {
     index_t cols = 0;
     std::vector<float> values;
 
-    [[nodiscard]] index_t rows() const { return cols == 0 ? 0 : static_cast<index_t>(values.size()) / cols; }
+    [[nodiscard]] index_t rows() const {
+        return cols == 0 ? 0 : static_cast<index_t>(values.size()) / cols;
+    }
     [[nodiscard]] View<const float, 2> view() const { return {values.data(), {rows(), cols}}; }
     /// Appends n rows of another, from `first`.
     void append(const Matrix& other, index_t first, index_t n) {
         cols = other.cols;
-        values.insert(values.end(), other.values.begin() + first * cols, other.values.begin() + (first + n) * cols);
+        values.insert(values.end(), other.values.begin() + first * cols,
+                      other.values.begin() + (first + n) * cols);
     }
     void append(const Matrix& other) { append(other, 0, other.rows()); }
 };
@@ -111,7 +114,8 @@ struct RandomLayer {
         return weights<L>({&qkvz, &ba}, ProjectionLayout::packed(config));
     }
 
-    /// The same layer with value heads in the order of Qwen3.5's GGUF files: head j H_k + g holds g r + j.
+    /// The same layer with value heads in the order of Qwen3.5's GGUF files: head j H_k + g holds g
+    /// r + j.
     [[nodiscard]] RandomLayer tiled() const {
         RandomLayer t = *this;
         t.config.head_map = HeadMap::tiled;
@@ -121,8 +125,10 @@ struct RandomLayer {
             for (index_t g = 0; g < config.n_heads_k; ++g) {
                 const index_t to = j * config.n_heads_k + g;
                 const index_t from = g * r + j;
-                const auto rows = [&](Matrix& target, const Matrix& source, index_t first, index_t n) {
-                    std::copy_n(source.values.begin() + (first + from * n) * source.cols, n * source.cols,
+                const auto rows = [&](Matrix& target, const Matrix& source, index_t first,
+                                      index_t n) {
+                    std::copy_n(source.values.begin() + (first + from * n) * source.cols,
+                                n * source.cols,
                                 target.values.begin() + (first + to * n) * source.cols);
                 };
                 rows(t.v, v, 0, config.d_v);
@@ -150,12 +156,13 @@ struct RandomLayer {
 
 /// Runs a batch over rows of x and returns y.
 template <class Layer>
-[[nodiscard]] std::vector<float> run(Layer& layer, const Batch& batch, const std::vector<float>& x, StateSlots& slots,
-                                     index_t model_layer = 0) {
+[[nodiscard]] std::vector<float> run(Layer& layer, const Batch& batch, const std::vector<float>& x,
+                                     StateSlots& slots, index_t model_layer = 0) {
     const index_t hidden = layer.config().hidden;
     std::vector<float> y(static_cast<std::size_t>(batch.n_outputs() * hidden), -77.0F);
-    layer.forward(batch, View<const float, 2>(x.data(), {static_cast<index_t>(x.size()) / hidden, hidden}),
-                  View<float, 2>(y.data(), {batch.n_outputs(), hidden}), slots, {.layer = model_layer});
+    layer.forward(
+        batch, View<const float, 2>(x.data(), {static_cast<index_t>(x.size()) / hidden, hidden}),
+        View<float, 2>(y.data(), {batch.n_outputs(), hidden}), slots, {.layer = model_layer});
     return y;
 }
 
@@ -167,12 +174,14 @@ template <class Layer>
 }
 
 /// Rows [first, first + n) of x.
-[[nodiscard]] inline std::vector<float> rows_of(const std::vector<float>& x, index_t width, index_t first, index_t n) {
+[[nodiscard]] inline std::vector<float> rows_of(const std::vector<float>& x, index_t width,
+                                                index_t first, index_t n) {
     return {x.begin() + first * width, x.begin() + (first + n) * width};
 }
 
 /// Convolution and recurrent state of a slot, one after the other.
-[[nodiscard]] inline std::vector<float> state_of(const StateSlots& slots, index_t slot, index_t layer = 0) {
+[[nodiscard]] inline std::vector<float> state_of(const StateSlots& slots, index_t slot,
+                                                 index_t layer = 0) {
     std::vector<float> all;
     const View<float, 2> conv = slots.conv(layer)[slot];
     const View<float, 3> recurrent = slots.recurrent(layer)[slot];

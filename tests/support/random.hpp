@@ -3,12 +3,12 @@
 /// Seeded random tensors, drawn from the domains that the layer sees.
 #pragma once
 
+#include <deltanet/views.hpp>
+
 #include <cmath>
 #include <cstdint>
 #include <random>
 #include <vector>
-
-#include <deltanet/views.hpp>
 
 namespace deltanet::test {
 
@@ -38,7 +38,8 @@ class Random {
         std::vector<T> rows = normals<T>(n * d);
         for (index_t i = 0; i < n; ++i) {
             double sum = 0.0;
-            for (index_t j = 0; j < d; ++j) sum += std::pow(static_cast<double>(rows[at(i * d + j)]), 2);
+            for (index_t j = 0; j < d; ++j)
+                sum += std::pow(static_cast<double>(rows[at(i * d + j)]), 2);
             for (index_t j = 0; j < d; ++j) {
                 T& x = rows[at(i * d + j)];
                 x = static_cast<T>(static_cast<double>(x) / std::sqrt(sum));

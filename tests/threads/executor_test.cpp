@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Executors: every task once, workers apart, and the same bits from any number of threads.
-#include <atomic>
-#include <thread>
-
-#include <deltanet/deltanet.hpp>
-
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
+
+#include <atomic>
+#include <thread>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -51,7 +50,9 @@ void check_executor(E executor) {
     CHECK_FALSE(shared);
     executor.parallel_for(0, [&](index_t, index_t) { shared = true; });
     CHECK_FALSE(shared);
-    executor.parallel_for(1, [&](index_t task, index_t worker) { shared = task == 0 && worker < executor.concurrency(); });
+    executor.parallel_for(1, [&](index_t task, index_t worker) {
+        shared = task == 0 && worker < executor.concurrency();
+    });
     CHECK(shared);
 }
 
@@ -92,7 +93,8 @@ TEST_CASE("executors run every task once") {
 }
 
 TEST_CASE("any number of threads gives the same bits") {
-    LayerConfig config = GENERATE(small_config(), small_config(1, 4, 32, 64, 200), small_config(1, 1, 16, 16, 8));
+    LayerConfig config =
+        GENERATE(small_config(), small_config(1, 4, 32, 64, 200), small_config(1, 1, 16, 16, 8));
     config.scan = GENERATE(ScanMode::automatic, ScanMode::chunked, ScanMode::recurrent);
     config.pre_norm = PreNorm::one_plus;
     config.residual = true;
@@ -119,7 +121,8 @@ TEST_CASE("layers on different threads with slots of their own do not meet") {
     {
         std::vector<std::jthread> team;
         for (Result& result : results) {
-            team.emplace_back([&result, &random] { result = run_with(random, SequentialExecutor()); });
+            team.emplace_back(
+                [&result, &random] { result = run_with(random, SequentialExecutor()); });
         }
     }
     for (const Result& result : results) {
@@ -135,7 +138,9 @@ TEST_CASE("one layer's slots shared by two threads, each with sequences of its o
     StateSlots apart(random.config, {.slots = 2});
     const auto work = [&](index_t slot, StateSlots& where) {
         DeltaNetLayer<CpuBackend<>> layer(random.config, random.split());
-        for (int i = 0; i < 5; ++i) static_cast<void>(run(layer, one(40, i == 0 ? Start::fresh : Start::resume, slot), x, where));
+        for (int i = 0; i < 5; ++i)
+            static_cast<void>(
+                run(layer, one(40, i == 0 ? Start::fresh : Start::resume, slot), x, where));
     };
     work(0, apart);
     {

@@ -82,9 +82,10 @@ TEST_CASE("add: what it refuses leaves the batch as it was", "[batch]") {
 TEST_CASE("add: not to a batch built from tokens, contiguous or not", "[batch]") {
     for (const std::vector<int>& ids : {std::vector<int>{0, 0, 1}, std::vector<int>{0, 1, 0}}) {
         Batch batch = Batch::from_tokens(ids);
-        CHECK(message_of([&] { batch.add({.slot = 5}); }) ==
-              "Batch::add: batch: expected a batch built by add alone, outputs selected last, found "
-              "one built from tokens or with selected outputs");
+        CHECK(
+            message_of([&] { batch.add({.slot = 5}); }) ==
+            "Batch::add: batch: expected a batch built by add alone, outputs selected last, found "
+            "one built from tokens or with selected outputs");
         batch.clear();
         batch.add({.slot = 5});
         CHECK(spans_of(batch) == Spans{{0, 1, 5, 0}});

@@ -206,11 +206,15 @@ TEST_CASE("check_sequences refuses with the number of the span", "[checks]") {
           }) == "f: sequences[0].slot: expected none, as there are none, found 0");
     CHECK(check({{0, 1, 0}, {1, 1, 4}}) == "f: sequences[1].slot: expected 0 to 3, found 4");
     CHECK(check({{0, 1, -1}}) == "f: sequences[0].slot: expected 0 to 3, found -1");
-    CHECK(check({{0, 9, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found 9 tokens from 0 on");
-    CHECK(check({{-1, 2, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found 2 tokens from -1 on");
+    CHECK(check({{0, 9, 0}}) ==
+          "f: sequences[0]: expected tokens inside [0, 8), found 9 tokens from 0 on");
+    CHECK(check({{-1, 2, 0}}) ==
+          "f: sequences[0]: expected tokens inside [0, 8), found 2 tokens from -1 on");
     CHECK(check({{1, std::numeric_limits<index_t>::max(), 0}}) ==
-          "f: sequences[0]: expected tokens inside [0, 8), found 9223372036854775807 tokens from 1 on");
-    CHECK(check({{3, -1, 0}}) == "f: sequences[0]: expected tokens inside [0, 8), found -1 tokens from 3 on");
+          "f: sequences[0]: expected tokens inside [0, 8), found 9223372036854775807 tokens from 1 "
+          "on");
+    CHECK(check({{3, -1, 0}}) ==
+          "f: sequences[0]: expected tokens inside [0, 8), found -1 tokens from 3 on");
     CHECK(check({{0, 2, 1}, {2, 2, 2}, {4, 2, 1}}) ==
           "f: sequences[2].slot: expected a slot used once in a batch, found slot 1, also of "
           "sequences[0]");

@@ -46,6 +46,5 @@ TEST_CASE("concat joins strings of every kind and numbers of every kind", "[erro
 }
 
 TEST_CASE("numbers in messages keep their size", "[error]") {
-    CHECK(detail::concat(-1e-9, " ", 0.5F, " ", 12345678901234L) ==
-          "-1e-09 0.5 12345678901234");
+    CHECK(detail::concat(-1e-9, " ", 0.5F, " ", 12345678901234L) == "-1e-09 0.5 12345678901234");
 }

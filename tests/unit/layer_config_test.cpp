@@ -135,7 +135,7 @@ TEST_CASE("numbers that validate refuses", "[layer_config]") {
     const struct {
         double value;
         std::string text;
-    } wrong[] = {{-1.0, "-1.000000"}, {kInfinity, "inf"}, {-kInfinity, "-inf"}};
+    } wrong[] = {{-1.0, "-1"}, {-1e-9, "-1e-09"}, {kInfinity, "inf"}, {-kInfinity, "-inf"}};
     for (const PreNorm norm : {PreNorm::plain, PreNorm::one_plus}) {
         for (const auto& epsilon : epsilons) {
             const std::string prefix =

@@ -240,10 +240,13 @@ TEST_CASE("EigenLinear: workers have scratch of their own and change no bit", "[
     }
 }
 
-TEST_CASE("EigenLinear: no tokens and no outputs are nothing to do", "[linear][eigen]") {
+TEST_CASE("EigenLinear: no tokens are nothing to do, no weights are a mistake", "[linear][eigen]") {
     const Weights weights(10, 20, DType::f32);
     const std::vector<float> values(20, 1.0F);
     CHECK(apply(EigenLinear(weights.all()), View<const float, 2>(values.data(), {0, 20})).empty());
-    CHECK(apply(EigenLinear(weights.rows(0, 0)), View<const float, 2>(values.data(), {1, 20}))
-              .empty());
+    CHECK(message_of([&] { EigenLinear linear(weights.rows(0, 0)); }) ==
+          "WeightMatrix: view rows: expected at least 1, found 0");
+    CHECK(message_of([&] {
+              EigenLinear linear(View<const float, 2>(values.data(), {5, 0}));
+          }) == "WeightMatrix: view columns: expected at least 1, found 0");
 }

@@ -195,9 +195,12 @@ TEST_CASE("conv1d: bad sequences", "[errors][conv1d]") {
     refused({{0, 1, 1}, {1, 1, 1}},
             "conv1d: sequences[1].slot: expected a slot used once in a batch, found slot 1, also "
             "of sequences[0]");
-    refused({{3, 3, 1}}, "conv1d: sequences[0]: expected tokens inside [0, 5), found 3 tokens from 3 on");
-    refused({{-1, 3, 1}}, "conv1d: sequences[0]: expected tokens inside [0, 5), found 3 tokens from -1 on");
-    refused({{2, -1, 1}}, "conv1d: sequences[0]: expected tokens inside [0, 5), found -1 tokens from 2 on");
+    refused({{3, 3, 1}},
+            "conv1d: sequences[0]: expected tokens inside [0, 5), found 3 tokens from 3 on");
+    refused({{-1, 3, 1}},
+            "conv1d: sequences[0]: expected tokens inside [0, 5), found 3 tokens from -1 on");
+    refused({{2, -1, 1}},
+            "conv1d: sequences[0]: expected tokens inside [0, 5), found -1 tokens from 2 on");
     refused({{0, 3, 1}, {2, 2, 0}},
             "conv1d: sequences[1]: expected tokens that no other sequence has, found tokens [2, "
             "4), which overlap those "

@@ -219,9 +219,12 @@ TEST_CASE("delta_rule: bad sequences", "[errors][delta_rule]") {
     refused({{0, 1, 1}, {1, 1, 1}},
             "delta_rule: sequences[1].slot: expected a slot used once in a batch, found slot 1, "
             "also of sequences[0]");
-    refused({{3, 3, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found 3 tokens from 3 on");
-    refused({{-1, 3, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found 3 tokens from -1 on");
-    refused({{2, -1, 1}}, "delta_rule: sequences[0]: expected tokens inside [0, 5), found -1 tokens from 2 on");
+    refused({{3, 3, 1}},
+            "delta_rule: sequences[0]: expected tokens inside [0, 5), found 3 tokens from 3 on");
+    refused({{-1, 3, 1}},
+            "delta_rule: sequences[0]: expected tokens inside [0, 5), found 3 tokens from -1 on");
+    refused({{2, -1, 1}},
+            "delta_rule: sequences[0]: expected tokens inside [0, 5), found -1 tokens from 2 on");
     refused({{2, 3, 1}, {0, 3, 0}},
             "delta_rule: sequences[1]: expected tokens that no other sequence has, found tokens "
             "[0, 3), which overlap "

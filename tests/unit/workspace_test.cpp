@@ -82,7 +82,7 @@ TEST_CASE("a workspace over no memory serves only calls that need none", "[works
     Workspace workspace{std::span<std::byte>{}};
     CHECK(workspace.acquire(0).empty());
     CHECK(message_of([&] { static_cast<void>(workspace.acquire(1)); }) ==
-          "Workspace: memory: expected at least 1 bytes, found 0");
+          "Workspace: memory: expected at least 1 bytes, found 0 bytes");
 }
 
 TEST_CASE("the caller's memory must be aligned", "[workspace]") {

@@ -4,15 +4,15 @@
 /// anything; all of them name the function, the argument, what was expected and what was found.
 #pragma once
 
+#include <deltanet/error.hpp>
+#include <deltanet/views.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <deltanet/error.hpp>
-#include <deltanet/views.hpp>
 
 namespace deltanet::detail {
 
@@ -49,9 +49,11 @@ void check_shape(std::string_view function, std::string_view argument, View<T, R
 
 /// Elements of the innermost dimension stand side by side: what kernels load as vectors.
 template <class T, int Rank>
-void check_contiguous_rows(std::string_view function, std::string_view argument, View<T, Rank> view) {
+void check_contiguous_rows(std::string_view function, std::string_view argument,
+                           View<T, Rank> view) {
     if (view.size(Rank - 1) > 1 && view.stride(Rank - 1) != 1) {
-        fail(function, argument, "innermost stride 1", concat("strides ", shape_text(view.strides())));
+        fail(function, argument, "innermost stride 1",
+             concat("strides ", shape_text(view.strides())));
     }
 }
 
@@ -72,7 +74,8 @@ void check_writable(std::string_view function, std::string_view argument, View<T
     for (std::size_t d = 0; d < shape.size(); ++d) {
         if (shape[d] > 1 && strides[d] < span) {
             fail(function, argument, "strides under which no two indices share an element",
-                 concat("shape ", shape_text(view.shape()), " with strides ", shape_text(view.strides())));
+                 concat("shape ", shape_text(view.shape()), " with strides ",
+                        shape_text(view.strides())));
         }
         span += (shape[d] - 1) * strides[d];
     }
@@ -112,13 +115,14 @@ void check_disjoint(std::string_view function, std::string_view argument, View<T
     const auto [first, last] = byte_range(view);
     const auto [other_first, other_last] = byte_range(other);
     if (first < other_last && other_first < last) {
-        fail(function, argument, concat("memory apart from that of ", other_name), "memory that overlaps it");
+        fail(function, argument, concat("memory apart from that of ", other_name),
+             "memory that overlaps it");
     }
 }
 
 /// A list of rows, if there is one, names rows in [0, n_rows).
-inline void check_row_list(std::string_view function, const std::optional<std::span<const index_t>>& rows,
-                           index_t n_rows) {
+inline void check_row_list(std::string_view function,
+                           const std::optional<std::span<const index_t>>& rows, index_t n_rows) {
     if (!rows) return;
     for (std::size_t j = 0; j < rows->size(); ++j) {
         const index_t row = (*rows)[j];

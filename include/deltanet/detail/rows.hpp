@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The row loops of ops/rows.hpp, which both CPU backends share: there is nothing in them to vectorise by
-/// hand and nothing to round.
+/// The row loops of ops/rows.hpp, which both CPU backends share: there is nothing in them to
+/// vectorise by hand and nothing to round.
 #pragma once
 
-#include <algorithm>
-
 #include <deltanet/ops/rows.hpp>
+
+#include <algorithm>
 
 namespace deltanet::detail {
 

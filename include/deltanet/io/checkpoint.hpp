@@ -170,7 +170,7 @@ inline void Checkpoint::collect() {
     if (twice != places_.end()) {
         const Place& second = *(twice + 1);
         detail::fail(
-            "Checkpoint::open", "tensor " + detail::in_quotes(twice->tensor->name),
+            "Checkpoint::open", detail::concat("tensor ", detail::in_quotes(twice->tensor->name)),
             "one file that holds it",
             detail::concat(files_[twice->file].path(), " and ", files_[second.file].path()));
     }

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// From tensors in a checkpoint to the weights of a layer: every difference between model families ends
-/// here. Projections stay where they are in the mapped files, in float32, bfloat16 or float16; the small
-/// tensors become floats of their own before any arithmetic (exp(A_log) in half precision overflows).
+/// From tensors in a checkpoint to the weights of a layer: every difference between model families
+/// ends here. Projections stay where they are in the mapped files, in float32, bfloat16 or float16;
+/// the small tensors become floats of their own before any arithmetic (exp(A_log) in half precision
+/// overflows).
 #pragma once
-
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include <deltanet/io/checkpoint.hpp>
 #include <deltanet/io/families.hpp>
 #include <deltanet/linear/eigen.hpp>
 #include <deltanet/weights.hpp>
 
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 namespace deltanet {
 
-/// Weights of one layer and the floats that had to be converted; the projections point into the checkpoint,
-/// which must outlive them. Move-only: the views follow the storage, whose memory does not move.
+/// Weights of one layer and the floats that had to be converted; the projections point into the
+/// checkpoint, which must outlive them. Move-only: the views follow the storage, whose memory does
+/// not move.
 template <LinearOperator L = EigenLinear>
 struct BoundLayer {
     LayerConfig config;
@@ -35,30 +37,37 @@ namespace detail {
 /// The tensor's elements where they are; it is aligned and of one of the three float types.
 [[nodiscard]] inline WeightMatrix weight_in_place(const TensorInfo& info, const Shape<2>& shape) {
     switch (*dtype_of(info)) {
-        case DType::bf16: return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
-        case DType::f16: return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
-        case DType::f32: break;
+        case DType::bf16:
+            return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
+        case DType::f16:
+            return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
+        case DType::f32:
+            break;
     }
     return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);
 }
 
 }  // namespace detail
 
-/// The matrix of that name, in the mapped file, which must outlive it: for the projections around the layer.
-/// Throws `Error` if it is not there, not a float matrix, or at an address that its type cannot be read from.
+/// The matrix of that name, in the mapped file, which must outlive it: for the projections around
+/// the layer. Throws `Error` if it is not there, not a float matrix, or at an address that its type
+/// cannot be read from.
 [[nodiscard]] inline WeightMatrix map_matrix(const Checkpoint& checkpoint, std::string_view name) {
     const TensorInfo& info = checkpoint.tensor(name);
     if (!dtype_of(info)) detail::fail("map_matrix", name, "dtype F32, BF16 or F16", info.dtype);
     if (info.shape.size() != 2) {
         detail::fail("map_matrix", name, "2 dimensions", detail::concat(info.shape.size()));
     }
-    if (!is_aligned(info)) detail::fail("map_matrix", name, "an address aligned to its type", "one that is not");
+    if (!is_aligned(info))
+        detail::fail("map_matrix", name, "an address aligned to its type", "one that is not");
     return detail::weight_in_place(info, {info.shape[0], info.shape[1]});
 }
 
-/// Prefix of layer `layer`, "model.layers.3.linear_attn." or as the checkpoint has it. Throws `Error` with all
-/// that was looked for if the layer is not there, as for a layer of full attention.
-[[nodiscard]] inline std::string find_layer_prefix(const Checkpoint& checkpoint, Family family, index_t layer) {
+/// Prefix of layer `layer`, "model.layers.3.linear_attn." or as the checkpoint has it. Throws
+/// `Error` with all that was looked for if the layer is not there, as for a layer of full
+/// attention.
+[[nodiscard]] inline std::string find_layer_prefix(const Checkpoint& checkpoint, Family family,
+                                                   index_t layer) {
     const FamilyMap& map = map_of(family);
     std::string looked_for;
     for (const std::string_view block : map.block_prefixes) {
@@ -66,7 +75,8 @@ namespace detail {
         if (checkpoint.find(prefix + "A_log") != nullptr) return prefix;
         looked_for += detail::concat(looked_for.empty() ? "" : ", ", prefix, "A_log");
     }
-    detail::fail("find_layer_prefix", detail::concat("layer ", layer, " of family ", name_of(family)),
+    detail::fail("find_layer_prefix",
+                 detail::concat("layer ", layer, " of family ", name_of(family)),
                  detail::concat("one of the tensors ", looked_for), "none of them");
 }
 
@@ -76,7 +86,8 @@ namespace detail {
 template <LinearOperator L>
 class LayerBinder {
   public:
-    LayerBinder(const Checkpoint& checkpoint, const FamilyMap& map, std::string_view prefix, BoundLayer<L>& bound)
+    LayerBinder(const Checkpoint& checkpoint, const FamilyMap& map, std::string_view prefix,
+                BoundLayer<L>& bound)
         : checkpoint_(checkpoint), map_(map), prefix_(prefix), bound_(bound) {}
 
     void bind() {
@@ -85,7 +96,8 @@ class LayerBinder {
         w.layout = map_.packed ? ProjectionLayout::packed(c) : ProjectionLayout::split(c);
         const std::vector<index_t> widths = projection_widths();
         for (std::size_t i = 0; i < map_.in_proj.size(); ++i) {
-            if (widths[i] > 0) w.in_proj.push_back(projection(map_.in_proj[i], widths[i], c.hidden));
+            if (widths[i] > 0)
+                w.in_proj.push_back(projection(map_.in_proj[i], widths[i], c.hidden));
         }
         w.out_proj = projection(map_.out_proj, c.hidden, c.value_dim());
         w.conv = convolution();
@@ -107,11 +119,14 @@ class LayerBinder {
         return {c.key_dim(), c.key_dim(), c.value_dim(), z, c.n_heads_v, c.n_heads_v};
     }
 
-    [[nodiscard]] std::string name(std::string_view tensor) const { return prefix_ + std::string(tensor); }
+    [[nodiscard]] std::string name(std::string_view tensor) const {
+        return prefix_ + std::string(tensor);
+    }
 
     /// "model.layers.3." of "model.layers.3.linear_attn."
     [[nodiscard]] std::string block_prefix() const {
-        const std::size_t end = prefix_.size() < 2 ? std::string::npos : prefix_.rfind('.', prefix_.size() - 2);
+        const std::size_t end =
+            prefix_.size() < 2 ? std::string::npos : prefix_.rfind('.', prefix_.size() - 2);
         return end == std::string::npos ? std::string() : prefix_.substr(0, end + 1);
     }
 
@@ -128,7 +143,8 @@ class LayerBinder {
 
     /// The tensor, of one of the three float types and with this many elements in this shape, where
     /// dimensions of 1 in between do not count: [C, 1, W] is [C, W].
-    const TensorInfo& tensor(const std::string& full_name, const std::vector<index_t>& shape) const {
+    const TensorInfo& tensor(const std::string& full_name,
+                             const std::vector<index_t>& shape) const {
         const TensorInfo& found = checkpoint_.tensor(full_name);
         const std::string where = concat(full_name, " in ", checkpoint_.file_of(full_name));
         if (!dtype_of(found)) fail(kName, where, "dtype F32, BF16 or F16", found.dtype);
@@ -145,7 +161,7 @@ class LayerBinder {
     [[nodiscard]] static std::string text(const std::vector<index_t>& shape) {
         std::string list;
         for (const index_t extent : shape) list += concat(list.empty() ? "" : ", ", extent);
-        return "[" + list + "]";
+        return concat("[", list, "]");
     }
 
     View<const float, 1> vector(const std::string& full_name, index_t n) {
@@ -161,8 +177,8 @@ class LayerBinder {
         return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
     }
 
-    /// Rows of one tensor or of three, one after another. Only their sum is checked: transformers cuts the
-    /// joint weight of OLMo-Hybrid into three equal parts when it saves a model anew.
+    /// Rows of one tensor or of three, one after another. Only their sum is checked: transformers
+    /// cuts the joint weight of OLMo-Hybrid into three equal parts when it saves a model anew.
     View<const float, 2> convolution() {
         const LayerConfig& c = bound_.config;
         std::vector<float> taps;
@@ -171,12 +187,14 @@ class LayerBinder {
             const std::string full_name = name(part);
             const TensorInfo& info = checkpoint_.tensor(full_name);
             shapes += concat(shapes.empty() ? "" : ", ", full_name, " ", text(info.shape));
-            if (info.shape.empty() || info.shape.back() != c.conv_width) continue;  // the sum will not do
+            if (info.shape.empty() || info.shape.back() != c.conv_width)
+                continue;  // the sum will not do
             const std::vector<float> rows = read_float(tensor(full_name, info.shape));
             taps.insert(taps.end(), rows.begin(), rows.end());
         }
         if (static_cast<index_t>(taps.size()) != c.conv_dim() * c.conv_width) {
-            fail(kName, "convolution weights", concat(c.conv_dim(), " rows of ", c.conv_width, " taps in all"), shapes);
+            fail(kName, "convolution weights",
+                 concat(c.conv_dim(), " rows of ", c.conv_width, " taps in all"), shapes);
         }
         bound_.storage.push_back(std::move(taps));
         return {bound_.storage.back().data(), {c.conv_dim(), c.conv_width}};
@@ -190,13 +208,13 @@ class LayerBinder {
 
 }  // namespace detail
 
-/// The layer whose tensors begin with `prefix` (see `find_layer_prefix`). `config` says the sizes, which the
-/// tensors are checked against; with `config.pre_norm` the norm of the block around the layer is bound as
-/// well. Throws `Error` naming the tensor that is missing, with those it may be, or has the wrong shape or type.
-/// L is built from a `WeightMatrix`.
+/// The layer whose tensors begin with `prefix` (see `find_layer_prefix`). `config` says the sizes,
+/// which the tensors are checked against; with `config.pre_norm` the norm of the block around the
+/// layer is bound as well. Throws `Error` naming the tensor that is missing, with those it may be,
+/// or has the wrong shape or type. L is built from a `WeightMatrix`.
 template <LinearOperator L = EigenLinear>
-[[nodiscard]] BoundLayer<L> bind_layer(const Checkpoint& checkpoint, Family family, const LayerConfig& config,
-                                       std::string_view prefix) {
+[[nodiscard]] BoundLayer<L> bind_layer(const Checkpoint& checkpoint, Family family,
+                                       const LayerConfig& config, std::string_view prefix) {
     config.validate();
     BoundLayer<L> bound;
     bound.config = config;

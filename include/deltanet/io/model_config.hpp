@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The configuration file of a checkpoint (config.json, as transformers writes it) read for what concerns
-/// its linear-attention layers.
+/// The configuration file of a checkpoint (config.json, as transformers writes it) read for what
+/// concerns its linear-attention layers.
 #pragma once
-
-#include <algorithm>
-#include <filesystem>
-#include <string>
-#include <vector>
 
 #include <deltanet/io/families.hpp>
 #include <deltanet/io/mapped_file.hpp>
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 namespace deltanet {
 
@@ -28,13 +28,17 @@ namespace detail {
 /// Keys of one JSON object, each with the file's name in what goes wrong.
 class ConfigReader {
   public:
-    ConfigReader(const nlohmann::json& object, std::string where) : object_(object), where_(std::move(where)) {}
+    ConfigReader(const nlohmann::json& object, std::string where)
+        : object_(object), where_(std::move(where)) {}
 
-    [[nodiscard]] bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+    [[nodiscard]] bool has(const char* key) const {
+        return object_.contains(key) && !object_[key].is_null();
+    }
 
     [[nodiscard]] index_t integer(const char* key) const {
         const nlohmann::json& value = required(key);
-        if (!value.is_number_integer()) fail("read_model_config", at(key), "an integer", value.dump());
+        if (!value.is_number_integer())
+            fail("read_model_config", at(key), "an integer", value.dump());
         return value.get<index_t>();
     }
     [[nodiscard]] index_t integer(const char* key, index_t otherwise) const {
@@ -42,23 +46,27 @@ class ConfigReader {
     }
     [[nodiscard]] double number(const char* key, double otherwise) const {
         if (!has(key)) return otherwise;
-        if (!object_[key].is_number()) fail("read_model_config", at(key), "a number", object_[key].dump());
+        if (!object_[key].is_number())
+            fail("read_model_config", at(key), "a number", object_[key].dump());
         return object_[key].get<double>();
     }
     [[nodiscard]] bool flag(const char* key, bool otherwise) const {
         if (!has(key)) return otherwise;
-        if (!object_[key].is_boolean()) fail("read_model_config", at(key), "true or false", object_[key].dump());
+        if (!object_[key].is_boolean())
+            fail("read_model_config", at(key), "true or false", object_[key].dump());
         return object_[key].get<bool>();
     }
     [[nodiscard]] std::string word(const char* key, const char* otherwise) const {
         if (!has(key)) return otherwise;
-        if (!object_[key].is_string()) fail("read_model_config", at(key), "a string", object_[key].dump());
+        if (!object_[key].is_string())
+            fail("read_model_config", at(key), "a string", object_[key].dump());
         return object_[key].get<std::string>();
     }
     /// Number of layers, of a size that a list of them can have.
     [[nodiscard]] index_t layers() const {
         const index_t n = integer("num_hidden_layers");
-        if (n < 1 || n > 100000) fail("read_model_config", at("num_hidden_layers"), "1 to 100000", concat(n));
+        if (n < 1 || n > 100000)
+            fail("read_model_config", at("num_hidden_layers"), "1 to 100000", concat(n));
         return n;
     }
     /// Per layer: linear attention? By `layer_types`, or every layer but each interval-th.
@@ -66,19 +74,23 @@ class ConfigReader {
         const auto n = static_cast<std::size_t>(layers());
         std::vector<bool> linear(n, true);
         if (!has("layer_types")) {
-            const auto interval = static_cast<std::size_t>(std::max(index_t{1}, integer("full_attention_interval", 4)));
+            const auto interval = static_cast<std::size_t>(
+                std::max(index_t{1}, integer("full_attention_interval", 4)));
             for (std::size_t i = 0; i < n; ++i) linear[i] = (i + 1) % interval != 0;
             return linear;
         }
         const nlohmann::json& types = object_["layer_types"];
         if (!types.is_array() || types.size() != n) {
-            fail("read_model_config", at("layer_types"), concat("a list of ", n, " entries (num_hidden_layers)"),
+            fail("read_model_config", at("layer_types"),
+                 concat("a list of ", n, " entries (num_hidden_layers)"),
                  types.is_array() ? concat(types.size()) : types.dump());
         }
         for (std::size_t i = 0; i < n; ++i) linear[i] = types[i] == "linear_attention";
         return linear;
     }
-    [[nodiscard]] std::string at(const char* key) const { return concat("\"", key, "\" of ", where_); }
+    [[nodiscard]] std::string at(const char* key) const {
+        return concat("\"", key, "\" of ", where_);
+    }
 
   private:
     [[nodiscard]] const nlohmann::json& required(const char* key) const {
@@ -121,9 +133,11 @@ class ConfigReader {
     return layer;
 }
 
-[[nodiscard]] inline ModelConfig model_config(const nlohmann::json& root, const std::string& where) {
+[[nodiscard]] inline ModelConfig model_config(const nlohmann::json& root,
+                                              const std::string& where) {
     const bool nested = root.contains("text_config") && root["text_config"].is_object();
-    const ConfigReader json(nested ? root["text_config"] : root, nested ? "text_config in " + where : where);
+    const ConfigReader json(nested ? root["text_config"] : root,
+                            nested ? concat("text_config in ", where) : where);
     const std::string type = json.word("model_type", "");
     ModelConfig config;
     if (type == "gated_deltanet") {
@@ -141,7 +155,8 @@ class ConfigReader {
         config.family = Family::olmo_hybrid;
     } else {
         fail("read_model_config", json.at("model_type"),
-             "qwen3_next, qwen3_5..., qwen4_exp..., olmo_hybrid or gated_deltanet", type.empty() ? "none" : type);
+             "qwen3_next, qwen3_5..., qwen4_exp..., olmo_hybrid or gated_deltanet",
+             type.empty() ? "none" : type);
     }
     config.layer = transformers_layer(json);
     config.norm_eps = json.number("rms_norm_eps", 1e-6);
@@ -159,9 +174,10 @@ class ConfigReader {
 [[nodiscard]] inline ModelConfig read_model_config(const std::filesystem::path& path) {
     const MappedFile file = MappedFile::open(path);
     const auto* const text = reinterpret_cast<const char*>(file.bytes().data());
-    const nlohmann::json root =
-        nlohmann::json::parse(text, text + file.bytes().size(), nullptr, /*allow_exceptions=*/false);
-    if (!root.is_object()) detail::fail("read_model_config", path.string(), "a JSON object", "something else");
+    const nlohmann::json root = nlohmann::json::parse(text, text + file.bytes().size(), nullptr,
+                                                      /*allow_exceptions=*/false);
+    if (!root.is_object())
+        detail::fail("read_model_config", path.string(), "a JSON object", "something else");
     ModelConfig config = detail::model_config(root, path.string());
     config.layer.validate();
     return config;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// A linear operator out of any callable: the shortest way from an engine's own (quantised, sharded,
-/// remote) matrix product into the layer.
+/// A linear operator out of any callable: the shortest way from an engine's own (quantised,
+/// sharded, remote) matrix product into the layer.
 #pragma once
+
+#include <deltanet/linear_operator.hpp>
 
 #include <functional>
 #include <utility>
 
-#include <deltanet/linear_operator.hpp>
-
 namespace deltanet {
 
-/// Calls `f(View<const float, 2> x, View<float, 2> y)`, which fills y [n_tokens, out] from x [n_tokens, in]
-/// and uses the engine's own threads and scratch. The default callable type lets one layer mix different
-/// kinds of matrices; a lambda's own type saves the indirect call.
+/// Calls `f(View<const float, 2> x, View<float, 2> y)`, which fills y [n_tokens, out] from x
+/// [n_tokens, in] and uses the engine's own threads and scratch. The default callable type lets one
+/// layer mix different kinds of matrices; a lambda's own type saves the indirect call.
 template <class F = std::function<void(View<const float, 2>, View<float, 2>)>>
 class CallableLinear {
   public:
@@ -23,7 +23,10 @@ class CallableLinear {
 
     [[nodiscard]] index_t in_features() const noexcept { return in_features_; }
     [[nodiscard]] index_t out_features() const noexcept { return out_features_; }
-    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/, index_t /*concurrency*/) const noexcept { return 0; }
+    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/,
+                                        index_t /*concurrency*/) const noexcept {
+        return 0;
+    }
 
     template <Executor E>
     void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte>, E&) const {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The default linear operator: Eigen's float32 product over float32, bfloat16 or float16 weights where they
-/// lie. The matrix is cut into fixed panels of output rows, which is the unit of parallelism, and of the
-/// inner dimension, so that Eigen's packing buffers fit its stack limit and no call allocates. Sums of one
-/// output run in an order that depends on the shape of W and on whether there is one token or several, never
-/// on the row's place in W, the number of tokens or the threads: packed and split projections agree bit
-/// for bit. Eigen may start OpenMP threads of its own when the program is compiled with -fopenmp and the
-/// executor is sequential; define EIGEN_DONT_PARALLELIZE to prevent that.
+/// The default linear operator: Eigen's float32 product over float32, bfloat16 or float16 weights
+/// where they lie. The matrix is cut into fixed panels of output rows, which is the unit of
+/// parallelism, and of the inner dimension, so that Eigen's packing buffers fit its stack limit and
+/// no call allocates. Sums of one output run in an order that depends on the shape of W and on
+/// whether there is one token or several, never on the row's place in W, the number of tokens or
+/// the threads: packed and split projections agree bit for bit. Eigen may start OpenMP threads of
+/// its own when the program is compiled with -fopenmp and the executor is sequential; define
+/// EIGEN_DONT_PARALLELIZE to prevent that.
 #pragma once
-
-#include <algorithm>
-#include <concepts>
 
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/linear_operator.hpp>
 
 #include <Eigen/Core>
+
+#include <algorithm>
+#include <concepts>
 
 namespace deltanet {
 
@@ -23,10 +24,11 @@ namespace deltanet {
 class EigenLinear {
   public:
     EigenLinear() = default;
-    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an operator.
+    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an
+    /// operator.
     template <class Matrix>
-        requires std::constructible_from<WeightMatrix, Matrix>
-    EigenLinear(const Matrix& weight) : weight_(weight) {}  // NOLINT
+    requires std::constructible_from<WeightMatrix, Matrix> EigenLinear(const Matrix& weight)
+        : weight_(weight) {}  // NOLINT
 
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
@@ -35,7 +37,8 @@ class EigenLinear {
     }
 
     template <Executor E>
-    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte> scratch, E& executor) const {
+    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte> scratch,
+                    E& executor) const {
         if (x.size(0) == 0) return;
         float* const floats = reinterpret_cast<float*>(scratch.data());
         const index_t panels = (out_features() + kPanelRows - 1) / kPanelRows;
@@ -43,7 +46,8 @@ class EigenLinear {
             const index_t first = panel * kPanelRows;
             const index_t rows = std::min(kPanelRows, out_features() - first);
             float* const mine = floats + worker * kWorkerFloats;
-            x.size(0) == 1 ? one_token(x, y, first, rows, mine) : many_tokens(x, y, first, rows, mine);
+            x.size(0) == 1 ? one_token(x, y, first, rows, mine)
+                           : many_tokens(x, y, first, rows, mine);
         });
     }
 
@@ -53,18 +57,20 @@ class EigenLinear {
     using ConstMatrixView = Eigen::Map<const Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
     using Vector = Eigen::Matrix<float, Eigen::Dynamic, 1>;
 
-    // A whole number of Eigen's register tiles on every architecture (12, 24 and 48 rows), so that each row
-    // of a panel goes the same way through Eigen's kernel.
+    // A whole number of Eigen's register tiles on every architecture (12, 24 and 48 rows), so that
+    // each row of a panel goes the same way through Eigen's kernel.
     static constexpr index_t kPanelRows = 96;
-    // Panel and token blocks whose packed copies (96 and 64 KiB) stay below Eigen's 128 KiB stack limit.
+    // Panel and token blocks whose packed copies (96 and 64 KiB) stay below Eigen's 128 KiB stack
+    // limit.
     static constexpr index_t kPanelCols = 256;
     static constexpr index_t kTokenBlock = 64;
     static constexpr index_t kVectorRows = 8;
     static constexpr index_t kWorkerFloats = kPanelRows * kPanelCols + kPanelRows * kTokenBlock;
 
-    /// y[0, first .. first + rows) by matrix-vector product. Eigen takes 8 rows at a time and sums a shorter
-    /// rest in another order, so a rest is always computed as part of 8 rows.
-    void one_token(View<const float, 2> x, View<float, 2> y, index_t first, index_t rows, float* scratch) const {
+    /// y[0, first .. first + rows) by matrix-vector product. Eigen takes 8 rows at a time and sums
+    /// a shorter rest in another order, so a rest is always computed as part of 8 rows.
+    void one_token(View<const float, 2> x, View<float, 2> y, index_t first, index_t rows,
+                   float* scratch) const {
         if (weight_.dtype() != DType::f32) return one_token_converted(x, y, first, rows, scratch);
         const View<const float, 2> w = weight_.as_float();
         const Eigen::Map<const Vector> in(x.ptr(0), in_features());
@@ -101,23 +107,27 @@ class EigenLinear {
         std::copy_n(out.data(), rows, y.ptr(0, first));
     }
 
-    /// y[:, first .. first + rows) by matrix products of whole panels; rows past the matrix are zeros that
-    /// land in a tile of their own.
-    void many_tokens(View<const float, 2> x, View<float, 2> y, index_t first, index_t rows, float* scratch) const {
+    /// y[:, first .. first + rows) by matrix products of whole panels; rows past the matrix are
+    /// zeros that land in a tile of their own.
+    void many_tokens(View<const float, 2> x, View<float, 2> y, index_t first, index_t rows,
+                     float* scratch) const {
         float* const tile = scratch + kPanelRows * kPanelCols;
         const index_t n_tokens = x.size(0);
         const index_t blocks = (n_tokens + kTokenBlock - 1) / kTokenBlock;
         for (index_t col = 0; col < in_features(); col += kPanelCols) {
             const index_t cols = std::min(kPanelCols, in_features() - col);
             const ConstMatrixView panel = load_panel(first, rows, col, cols, scratch);
-            for (index_t block = 0; block < blocks; ++block) {  // of near-equal size, never one token alone
+            for (index_t block = 0; block < blocks;
+                 ++block) {  // of near-equal size, never one token alone
                 const index_t begin = n_tokens * block / blocks;
                 const index_t n = n_tokens * (block + 1) / blocks - begin;
-                const ConstMatrixView in(x.ptr(begin, col), n, cols, Eigen::OuterStride<>(x.stride(0)));
+                const ConstMatrixView in(x.ptr(begin, col), n, cols,
+                                         Eigen::OuterStride<>(x.stride(0)));
                 const bool whole = rows == kPanelRows;
                 MatrixView out(whole ? y.ptr(begin, first) : tile, n, kPanelRows,
                                Eigen::OuterStride<>(whole ? y.stride(0) : kPanelRows));
-                if (!whole && col > 0) copy_rows(y.ptr(begin, first), y.stride(0), tile, kPanelRows, n, rows);
+                if (!whole && col > 0)
+                    copy_rows(y.ptr(begin, first), y.stride(0), tile, kPanelRows, n, rows);
                 if (col == 0) {
                     out.noalias() = in * panel.transpose();
                 } else {
@@ -128,16 +138,19 @@ class EigenLinear {
         }
     }
 
-    /// Columns [col, col + cols) of the panel as floats, kPanelRows rows, those past the matrix zero.
-    ConstMatrixView load_panel(index_t first, index_t rows, index_t col, index_t cols, float* scratch) const {
+    /// Columns [col, col + cols) of the panel as floats, kPanelRows rows, those past the matrix
+    /// zero.
+    ConstMatrixView load_panel(index_t first, index_t rows, index_t col, index_t cols,
+                               float* scratch) const {
         for (index_t r = 0; r < rows; ++r) weight_.load(first + r, col, cols, scratch + r * cols);
         std::fill_n(scratch + rows * cols, (kPanelRows - rows) * cols, 0.0F);
         return {scratch, kPanelRows, cols, Eigen::OuterStride<>(cols)};
     }
 
-    static void copy_rows(const float* from, index_t from_stride, float* to, index_t to_stride, index_t n,
-                          index_t width) {
-        for (index_t t = 0; t < n; ++t) std::copy_n(from + t * from_stride, width, to + t * to_stride);
+    static void copy_rows(const float* from, index_t from_stride, float* to, index_t to_stride,
+                          index_t n, index_t width) {
+        for (index_t t = 0; t < n; ++t)
+            std::copy_n(from + t * from_stride, width, to + t * to_stride);
     }
 
     WeightMatrix weight_;

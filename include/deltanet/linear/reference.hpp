@@ -3,10 +3,10 @@
 /// The oracle among the linear operators: one dot product per output, summed in double.
 #pragma once
 
-#include <concepts>
-
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/linear_operator.hpp>
+
+#include <concepts>
 
 namespace deltanet {
 
@@ -14,19 +14,22 @@ namespace deltanet {
 class ReferenceLinear {
   public:
     ReferenceLinear() = default;
-    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an operator.
+    /// From a `WeightMatrix` or a view [out, in] of float, bf16 or f16. Implicit: a matrix is an
+    /// operator.
     template <class Matrix>
-        requires std::constructible_from<WeightMatrix, Matrix>
-    ReferenceLinear(const Matrix& weight) : weight_(weight) {}  // NOLINT
+    requires std::constructible_from<WeightMatrix, Matrix> ReferenceLinear(const Matrix& weight)
+        : weight_(weight) {}  // NOLINT
 
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
-    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/, index_t /*concurrency*/) const noexcept {
+    [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/,
+                                        index_t /*concurrency*/) const noexcept {
         return in_features() * static_cast<index_t>(sizeof(float));
     }
 
     template <Executor E>
-    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte> scratch, E&) const {
+    void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte> scratch,
+                    E&) const {
         float* const row = reinterpret_cast<float*>(scratch.data());
         for (index_t o = 0; o < out_features(); ++o) {
             weight_.load(o, 0, in_features(), row);

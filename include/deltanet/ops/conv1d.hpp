@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Causal depthwise convolution with state, then SiLU: the short convolution in front of the delta
-/// rule (Gated DeltaNet, arXiv 2412.06464, section 3.4). For channel c and the tokens t of a sequence
+/// rule (Gated DeltaNet, arXiv 2412.06464, section 3.4). For channel c and the tokens t of a
+/// sequence
 ///   y[t, c] = silu( bias[c] + sum_i weight[c, i] u[t - (W - 1) + i, c] )
-/// where u[t] is input row t for t >= 0 and a row of the state before that. Tap W - 1 multiplies the
-/// current token. The state keeps the last W - 1 raw inputs, oldest first.
+/// where u[t] is input row t for t >= 0 and a row of the state before that. Tap W - 1 multiplies
+/// the current token. The state keeps the last W - 1 raw inputs, oldest first.
 #pragma once
 
 #include <deltanet/sequence.hpp>
@@ -14,19 +15,20 @@ namespace deltanet {
 
 template <class T>
 struct Conv1dArgs {
-    View<const T, 3> input;   ///< [n_tokens, groups, C / groups]; channel c is (c / (C / groups), c mod (C / groups))
+    View<const T, 3> input;   ///< [n_tokens, groups, C / groups]; channel c is (c / (C / groups), c
+                              ///< mod (C / groups))
     View<const T, 2> weight;  ///< [C, W], W from 2 to 8, any strides
     View<const T, 1> bias{};  ///< [C], or empty for none
     View<T, 3> state;         ///< [n_slots, W - 1, C], read and written; oldest first
     View<T, 2> output;        ///< [n_tokens, C]
     std::span<const SequenceSpan> sequences;
-    bool silu = true;         ///< false: the bare convolution
+    bool silu = true;  ///< false: the bare convolution
 };
 
-/// Runs the convolution of every sequence and leaves its slot's state after its last token. Input and
-/// output rows that no sequence names are not touched. Innermost strides of input, state and output
-/// are 1; the three do not overlap. Linear in tokens x channels x W. Throws `Error`; a call that throws
-/// has written nothing. Calls on distinct outputs and slots may run at the same time.
+/// Runs the convolution of every sequence and leaves its slot's state after its last token. Input
+/// and output rows that no sequence names are not touched. Innermost strides of input, state and
+/// output are 1; the three do not overlap. Linear in tokens x channels x W. Throws `Error`; a call
+/// that throws has written nothing. Calls on distinct outputs and slots may run at the same time.
 template <class Backend, class T>
 void conv1d(Backend& backend, const Conv1dArgs<T>& args) {
     const char* const where = "conv1d";

@@ -18,24 +18,26 @@ namespace deltanet {
 
 template <class T>
 struct DeltaRuleArgs {
-    View<const T, 3> q;          ///< [n_tokens, H_k, d_k], L2-normalised
-    View<const T, 3> k;          ///< [n_tokens, H_k, d_k], L2-normalised
-    View<const T, 3> v;          ///< [n_tokens, H_v, d_v]
-    View<const T, 2> decay_log;  ///< [n_tokens, H_v], natural logarithm of the decay, <= 0; any strides
-    View<const T, 2> beta;       ///< [n_tokens, H_v], linear, after the sigmoid; any strides
-    View<T, 4> state;            ///< [n_slots, H_v, d_k, d_v], read and written
-    View<T, 3> output;           ///< [n_tokens, H_v, d_v]
+    View<const T, 3> q;  ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> k;  ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> v;  ///< [n_tokens, H_v, d_v]
+    View<const T, 2>
+        decay_log;          ///< [n_tokens, H_v], natural logarithm of the decay, <= 0; any strides
+    View<const T, 2> beta;  ///< [n_tokens, H_v], linear, after the sigmoid; any strides
+    View<T, 4> state;       ///< [n_slots, H_v, d_k, d_v], read and written
+    View<T, 3> output;      ///< [n_tokens, H_v, d_v]
     std::span<const SequenceSpan> sequences;
     HeadMap head_map = HeadMap::grouped;
-    double scale = 0.0;          ///< of q; 0 means d_k^(-1/2)
+    double scale = 0.0;  ///< of q; 0 means d_k^(-1/2)
     ScanMode mode = ScanMode::automatic;
 };
 
-/// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence names are
-/// not touched. Innermost strides of q, k, v, state and output are 1; outputs overlap nothing. 6 d_k d_v
-/// flops per token and value head, plus 64 (d_k + d_v) in the chunked form. Needs
-/// `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws `Error`; a call that
-/// throws has written nothing. Calls on distinct outputs, slots and scratch may run at the same time.
+/// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence
+/// names are not touched. Innermost strides of q, k, v, state and output are 1; outputs overlap
+/// nothing. 6 d_k d_v flops per token and value head, plus 64 (d_k + d_v) in the chunked form.
+/// Needs `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws
+/// `Error`; a call that throws has written nothing. Calls on distinct outputs, slots and scratch
+/// may run at the same time.
 template <class Backend, class T>
 void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
     const char* const where = "delta_rule";
@@ -48,7 +50,8 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     detail::check_tensor(where, "q", args.q, {n_tokens, n_heads_k, d_k});
     detail::check_tensor(where, "v", args.v, {n_tokens, n_heads_v, d_v});
     if (n_heads_k == 0 || n_heads_v % n_heads_k != 0) {
-        detail::fail(where, "v", detail::concat("a multiple of H_k = ", n_heads_k, " heads (from k)"),
+        detail::fail(where, "v",
+                     detail::concat("a multiple of H_k = ", n_heads_k, " heads (from k)"),
                      detail::concat(n_heads_v, " heads"));
     }
     detail::check_shape(where, "decay_log", args.decay_log, {n_tokens, n_heads_v});

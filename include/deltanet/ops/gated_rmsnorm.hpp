@@ -6,18 +6,19 @@
 /// with act = silu, sigmoid, or 1 when there is no gate.
 #pragma once
 
-#include <optional>
-#include <span>
-
 #include <deltanet/layer_config.hpp>
 #include <deltanet/views.hpp>
+
+#include <optional>
+#include <span>
 
 namespace deltanet {
 
 template <class T>
 struct GatedRmsNormArgs {
-    View<const T, 3> input;   ///< [n_tokens, H_v, d_v]
-    View<const T, 4> z;       ///< [n_tokens, groups, H_v / groups, d_v]; not looked at with OutputGate::none
+    View<const T, 3> input;  ///< [n_tokens, H_v, d_v]
+    View<const T, 4>
+        z;  ///< [n_tokens, groups, H_v / groups, d_v]; not looked at with OutputGate::none
     View<const T, 1> weight;  ///< [d_v], shared by the heads
     View<T, 3> output;        ///< [n_rows, H_v, d_v]
     /// Output row j is that of token rows[j]; left out: every token in order.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The two gates of the delta rule from their projections (Gated DeltaNet, arXiv 2412.06464, section 3.4;
-/// the decay is Mamba2's):
+/// The two gates of the delta rule from their projections (Gated DeltaNet, arXiv 2412.06464,
+/// section 3.4; the decay is Mamba2's):
 ///   decay_log[t, h] = -exp(A_log[h]) softplus(a[t, h] + dt_bias[h])     natural logarithm, <= 0
-///   beta[t, h]      = sigmoid(b[t, h])   or twice that                  linear, in (0, 1) or (0, 2)
+///   beta[t, h]      = sigmoid(b[t, h])   or twice that                  linear, in (0, 1) or (0,
+///   2)
 /// softplus(x) is log1p(exp(x)) without overflow and without losing its small values.
 #pragma once
 
@@ -23,8 +24,8 @@ struct GatesArgs {
     bool beta_doubled = false;
 };
 
-/// Any strides on the inputs; innermost stride 1 on the outputs, which overlap nothing. Throws `Error`
-/// before anything is written. Thread-safe on distinct outputs.
+/// Any strides on the inputs; innermost stride 1 on the outputs, which overlap nothing. Throws
+/// `Error` before anything is written. Thread-safe on distinct outputs.
 template <class Backend, class T>
 void gates(Backend& backend, const GatesArgs<T>& args) {
     const index_t n_tokens = args.a.size(0);

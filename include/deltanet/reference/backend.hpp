@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The oracle backend: every op in plain loops with sums in double, written to be compared with the
-/// formulas line by line. Slow, single-threaded, right; it allocates. Use it to check a kernel, a port or
-/// an engine's binding of a checkpoint.
+/// formulas line by line. Slow, single-threaded, right; it allocates. Use it to check a kernel, a
+/// port or an engine's binding of a checkpoint.
 #pragma once
 
 #include <deltanet/detail/rows.hpp>

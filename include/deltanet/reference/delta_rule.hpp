@@ -3,15 +3,16 @@
 /// What both forms of the oracle's delta rule share: where one value head of one sequence lives.
 #pragma once
 
+#include <deltanet/ops/delta_rule.hpp>
+
 #include <cmath>
 #include <vector>
-
-#include <deltanet/ops/delta_rule.hpp>
 
 namespace deltanet::reference {
 
 /// The key head that value head h reads.
-[[nodiscard]] constexpr index_t key_head(HeadMap map, index_t h, index_t n_heads_k, index_t n_heads_v) {
+[[nodiscard]] constexpr index_t key_head(HeadMap map, index_t h, index_t n_heads_k,
+                                         index_t n_heads_v) {
     return map == HeadMap::grouped ? h / (n_heads_v / n_heads_k) : h % n_heads_k;
 }
 
@@ -20,8 +21,8 @@ template <class T>
 struct HeadTask {
     const DeltaRuleArgs<T>& args;
     SequenceSpan sequence;
-    index_t h;      ///< value head
-    index_t h_k;    ///< its key head
+    index_t h;    ///< value head
+    index_t h_k;  ///< its key head
     index_t d_k, d_v;
     double scale;
 
@@ -58,7 +59,8 @@ struct HeadTask {
     void store_state(const std::vector<double>& state) const {
         for (index_t i = 0; i < d_k; ++i) {
             for (index_t j = 0; j < d_v; ++j) {
-                args.state(sequence.slot, h, i, j) = static_cast<T>(state[static_cast<std::size_t>(i * d_v + j)]);
+                args.state(sequence.slot, h, i, j) =
+                    static_cast<T>(state[static_cast<std::size_t>(i * d_v + j)]);
             }
         }
     }

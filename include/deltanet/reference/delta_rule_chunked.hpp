@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Oracle of the delta rule in chunks of C tokens. With G the inclusive running sum of decay_log inside
-/// the chunk and S the state before it, the corrections u_i solve a unit lower-triangular system:
+/// Oracle of the delta rule in chunks of C tokens. With G the inclusive running sum of decay_log
+/// inside the chunk and S the state before it, the corrections u_i solve a unit lower-triangular
+/// system:
 ///   u_i + sum_{j<i} A_ij u_j = beta_i (v_i - e^{G_i} S^T k_i),   A_ij = beta_i e^{G_i-G_j} k_i.k_j
 ///   o_i  = scale ( e^{G_i} S^T q_i + sum_{j<=i} e^{G_i-G_j} (q_i.k_j) u_j )
 ///   S'   = e^{G_C} S + sum_i e^{G_C-G_i} k_i u_i^T
@@ -9,17 +10,19 @@
 /// decays over a stretch of tokens, hence never positive.
 #pragma once
 
+#include <deltanet/reference/delta_rule.hpp>
+
 #include <algorithm>
 #include <cmath>
-
-#include <deltanet/reference/delta_rule.hpp>
 
 namespace deltanet::reference {
 
 template <class T>
 void delta_rule_chunked(const DeltaRuleArgs<T>& args, index_t chunk = 64) {
     for_each_head(args, [chunk](const HeadTask<T>& head) {
-        const auto at = [&](index_t i, index_t j) { return static_cast<std::size_t>(i * head.d_v + j); };
+        const auto at = [&](index_t i, index_t j) {
+            return static_cast<std::size_t>(i * head.d_v + j);
+        };
         std::vector<double> state = head.load_state();
         std::vector<double> u(static_cast<std::size_t>(chunk * head.d_v));
         for (index_t t0 = 0; t0 < head.sequence.n_tokens; t0 += chunk) {
@@ -35,14 +38,21 @@ void delta_rule_chunked(const DeltaRuleArgs<T>& args, index_t chunk = 64) {
                 for (index_t d = 0; d < head.d_k; ++d) sum += x(d) * y(d);
                 return sum;
             };
-            const auto k_row = [&](index_t i) { return [&head, t = t0 + i](index_t d) { return head.k(t, d); }; };
-            const auto q_row = [&](index_t i) { return [&head, t = t0 + i](index_t d) { return head.q(t, d); }; };
-            const auto column = [&](index_t j) { return [&state, &at, j](index_t d) { return state[at(d, j)]; }; };
+            const auto k_row = [&](index_t i) {
+                return [&head, t = t0 + i](index_t d) { return head.k(t, d); };
+            };
+            const auto q_row = [&](index_t i) {
+                return [&head, t = t0 + i](index_t d) { return head.q(t, d); };
+            };
+            const auto column = [&](index_t j) {
+                return [&state, &at, j](index_t d) { return state[at(d, j)]; };
+            };
 
             for (index_t i = 0; i < c; ++i) {
                 const double beta = head.beta(t0 + i);
                 for (index_t j = 0; j < head.d_v; ++j) {
-                    u[at(i, j)] = beta * (head.v(t0 + i, j) - decay(i, -1) * dot(k_row(i), column(j)));
+                    u[at(i, j)] =
+                        beta * (head.v(t0 + i, j) - decay(i, -1) * dot(k_row(i), column(j)));
                 }
                 for (index_t p = 0; p < i; ++p) {
                     const double a = beta * decay(i, p) * dot(k_row(i), k_row(p));
@@ -51,7 +61,8 @@ void delta_rule_chunked(const DeltaRuleArgs<T>& args, index_t chunk = 64) {
             }
             for (index_t i = 0; i < c; ++i) {
                 std::vector<double> o(static_cast<std::size_t>(head.d_v));
-                for (index_t j = 0; j < head.d_v; ++j) o[at(0, j)] = decay(i, -1) * dot(q_row(i), column(j));
+                for (index_t j = 0; j < head.d_v; ++j)
+                    o[at(0, j)] = decay(i, -1) * dot(q_row(i), column(j));
                 for (index_t p = 0; p <= i; ++p) {
                     const double weight = decay(i, p) * dot(q_row(i), k_row(p));
                     for (index_t j = 0; j < head.d_v; ++j) o[at(0, j)] += weight * u[at(p, j)];

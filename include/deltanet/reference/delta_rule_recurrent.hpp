@@ -4,9 +4,9 @@
 /// write, output. The state is carried in double from the first to the last token of the call.
 #pragma once
 
-#include <cmath>
-
 #include <deltanet/reference/delta_rule.hpp>
+
+#include <cmath>
 
 namespace deltanet::reference {
 
@@ -27,7 +27,8 @@ void delta_rule_recurrent(const DeltaRuleArgs<T>& args) {
                 u[static_cast<std::size_t>(j)] = head.beta(t) * (head.v(t, j) - read);  // 3. delta
             }
             for (index_t i = 0; i < head.d_k; ++i) {  // 4. write
-                for (index_t j = 0; j < head.d_v; ++j) S(i, j) += head.k(t, i) * u[static_cast<std::size_t>(j)];
+                for (index_t j = 0; j < head.d_v; ++j)
+                    S(i, j) += head.k(t, i) * u[static_cast<std::size_t>(j)];
             }
             for (index_t j = 0; j < head.d_v; ++j) {  // 5. output, after the write
                 double o = 0.0;

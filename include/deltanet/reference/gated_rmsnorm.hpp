@@ -3,10 +3,10 @@
 /// Oracle of ops/gated_rmsnorm.hpp.
 #pragma once
 
-#include <cmath>
-
 #include <deltanet/ops/gated_rmsnorm.hpp>
 #include <deltanet/reference/scalar_math.hpp>
+
+#include <cmath>
 
 namespace deltanet::reference {
 
@@ -23,10 +23,12 @@ void gated_rmsnorm(const GatedRmsNormArgs<T>& args) {
             }
             const double rms = std::sqrt(sum / static_cast<double>(d_v) + args.eps);
             for (index_t i = 0; i < d_v; ++i) {
-                double y = static_cast<double>(o(t, h, i)) / rms * static_cast<double>(args.weight(i));
+                double y =
+                    static_cast<double>(o(t, h, i)) / rms * static_cast<double>(args.weight(i));
                 if (args.gate != OutputGate::none) {
                     const index_t per_group = args.z.size(2);
-                    const double z = static_cast<double>(args.z(t, h / per_group, h % per_group, i));
+                    const double z =
+                        static_cast<double>(args.z(t, h / per_group, h % per_group, i));
                     y *= args.gate == OutputGate::silu ? silu(z) : sigmoid(z);
                 }
                 args.output(j, h, i) = static_cast<T>(y);

@@ -3,10 +3,10 @@
 /// Oracle of ops/gates.hpp.
 #pragma once
 
-#include <cmath>
-
 #include <deltanet/ops/gates.hpp>
 #include <deltanet/reference/scalar_math.hpp>
+
+#include <cmath>
 
 namespace deltanet::reference {
 

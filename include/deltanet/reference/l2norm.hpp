@@ -3,10 +3,10 @@
 /// Oracle of ops/l2norm.hpp.
 #pragma once
 
+#include <deltanet/ops/l2norm.hpp>
+
 #include <algorithm>
 #include <cmath>
-
-#include <deltanet/ops/l2norm.hpp>
 
 namespace deltanet::reference {
 

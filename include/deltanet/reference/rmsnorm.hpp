@@ -3,9 +3,9 @@
 /// Oracle of ops/rmsnorm.hpp.
 #pragma once
 
-#include <cmath>
-
 #include <deltanet/ops/rmsnorm.hpp>
+
+#include <cmath>
 
 namespace deltanet::reference {
 
@@ -15,7 +15,8 @@ void rmsnorm(const RmsNormArgs<T>& args) {
     const index_t n = x.size(1);
     for (index_t t = 0; t < x.size(0); ++t) {
         double sum = 0.0;
-        for (index_t i = 0; i < n; ++i) sum += static_cast<double>(x(t, i)) * static_cast<double>(x(t, i));
+        for (index_t i = 0; i < n; ++i)
+            sum += static_cast<double>(x(t, i)) * static_cast<double>(x(t, i));
         const double rms = std::sqrt(sum / static_cast<double>(n) + args.eps);
         for (index_t i = 0; i < n; ++i) {
             const double weight = static_cast<double>(args.weight(i)) + args.weight_offset;

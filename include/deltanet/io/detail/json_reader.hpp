@@ -30,13 +30,13 @@ class JsonReader {
     }
     bool number_unsigned(std::uint64_t value) { return refuse(std::to_string(value)); }
     bool number_float(double /*value*/, const std::string& text) { return refuse(printable(text)); }
-    bool string(std::string& value) { return refuse("the string " + in_quotes(value)); }
+    bool string(std::string& value) { return refuse(concat("the string ", in_quotes(value))); }
     bool binary(nlohmann::json::binary_t& /*value*/) { return refuse("binary data"); }
     bool start_object(std::size_t /*unknown*/) { return refuse("an object"); }
     bool start_array(std::size_t /*unknown*/) { return refuse("an array"); }
     bool end_object() { return true; }
     bool end_array() { return true; }
-    bool key(std::string& name) { return refuse("the key " + in_quotes(name)); }
+    bool key(std::string& name) { return refuse(concat("the key ", in_quotes(name))); }
 
     bool parse_error(std::size_t position, const std::string& /*token*/,
                      const nlohmann::detail::exception& error) {

@@ -5,6 +5,8 @@
 // IWYU pragma: private, include <deltanet/io/checkpoint.hpp>
 #pragma once
 
+#include <deltanet/error.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -35,7 +37,7 @@ namespace deltanet::detail {
 
 /// The printable text between quotes.
 [[nodiscard]] inline std::string in_quotes(std::string_view text) {
-    return "\"" + printable(text) + "\"";
+    return concat("\"", printable(text), "\"");
 }
 
 /// Insertions, deletions and replacements of bytes from one text to the other, or any number of at
@@ -57,7 +59,7 @@ namespace deltanet::detail {
         }
         if (best >= limit) return best;
     }
-    return row.back();
+    return row[to.size()];
 }
 
 /// Up to three of `names`, nearest first; none that would have to change by more than half. Names
@@ -86,8 +88,7 @@ namespace deltanet::detail {
 /// What to say of a tensor that is not there: its name, how many there are, and which are near.
 [[nodiscard]] inline std::string missing_name(std::string_view wanted,
                                               const std::vector<std::string_view>& names) {
-    std::string text =
-        "no " + in_quotes(wanted) + " among its " + std::to_string(names.size()) + " tensors";
+    std::string text = concat("no ", in_quotes(wanted), " among its ", names.size(), " tensors");
     const char* separator = "; similar names: ";
     for (const std::string_view name : similar_names(wanted, names)) {
         text += separator + in_quotes(name);

@@ -73,7 +73,7 @@ class SafetensorsReader : public JsonReader<SafetensorsReader> {
         if (name == "shape") return start_field(1, State::shape, "shape");
         if (name == "data_offsets") return start_field(2, State::offsets, "data_offsets");
         fail(safetensors_function, where(), "dtype, shape and data_offsets",
-             "the key " + in_quotes(name));
+             concat("the key ", in_quotes(name)));
     }
 
     bool string(std::string& value) {
