@@ -266,10 +266,9 @@ TEST_CASE("the observer sees every stage, and changes nothing") {
     layer.forward(
         batch, View<const float, 2>(x.data(), {12, config.hidden}),
         View<float, 2>(y.data(), {12, config.hidden}), slots, {}, [&](const Observation& o) {
-            std::string entry = std::string(name_of(o.stage)) + std::string(o.part) +
-                                (o.slot >= 0 ? "@" + std::to_string(o.slot) : "") +
-                                detail::shape_text(o.tensor.shape());
-            seen.push_back(entry);
+            std::string entry = detail::concat(name_of(o.stage), o.part);
+            if (o.slot >= 0) entry += detail::concat("@", o.slot);
+            seen.push_back(entry + detail::shape_text(o.tensor.shape()));
             CHECK(elements(o.tensor).size() == static_cast<std::size_t>(o.tensor.count()));
         });
     CHECK(bit_equal(y, expected));

@@ -181,6 +181,11 @@ TEST_CASE("conv1d: overlapping memory", "[errors][conv1d]") {
             a.state = {input + 29, {3, 3, 6}};
         },
         "conv1d: state: expected memory apart from that of input, found memory that overlaps it");
+    refused(
+        [&](Args& a) {
+            a.weight = {problem.state.data(), a.weight.shape()};
+        },
+        "conv1d: state: expected memory apart from that of weight, found memory that overlaps it");
 }
 
 TEST_CASE("conv1d: bad sequences", "[errors][conv1d]") {

@@ -94,6 +94,8 @@ TEST_CASE("delta_rule: bad keys and queries", "[errors][delta_rule]") {
          "delta_rule: k: expected innermost stride 1, found strides [6, 1, 2]"},
         {[](Args& a) { a.k = without_data(a.k); },
          "delta_rule: k: expected data for shape [5, 2, 3], found a null pointer"},
+        {[](Args& a) { a.k = a.k.slice(2, 0, 0); },
+         "delta_rule: k: expected d_k of at least 1, found shape [5, 2, 0]"},
         {[](Args& a) { a.q = a.q.slice(0, 0, 4); },
          "delta_rule: q: expected shape [5, 2, 3], found shape [4, 2, 3]"},
         {[](Args& a) { a.q = a.q.slice(2, 0, 2); },
@@ -205,6 +207,21 @@ TEST_CASE("delta_rule: overlapping memory", "[errors][delta_rule]") {
             a.output = {problem.state.data() + 143, {5, 4, 4}};
         },
         "delta_rule: state: expected memory apart from that of output" + found);
+    refused(
+        [&](Args& a) {
+            a.v = {problem.state.data() + 20, {5, 4, 4}};
+        },
+        "delta_rule: state: expected memory apart from that of v" + found);
+    refused(
+        [&](Args& a) {
+            a.beta = {problem.state.data() + 20, {5, 4}};
+        },
+        "delta_rule: state: expected memory apart from that of beta" + found);
+    refused(
+        [&](Args& a) {
+            a.decay_log = {a.output.data() + 20, {5, 4}};
+        },
+        "delta_rule: output: expected memory apart from that of decay_log" + found);
 }
 
 TEST_CASE("delta_rule: bad sequences", "[errors][delta_rule]") {

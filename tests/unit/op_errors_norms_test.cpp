@@ -130,6 +130,12 @@ TEST_CASE("gates: mistakes", "[errors][gates]") {
     });
     check<Args>(arena, valid,
                 {
+                    {[](Args& a) { a.beta = a.decay_log; },
+                     "gates: beta: expected memory apart from that of decay_log, found memory "
+                     "that overlaps it"},
+                    {[](Args& a) { a.a = {a.beta.data(), {4, 2, 3}}; },
+                     "gates: beta: expected memory apart from that of a, found memory that "
+                     "overlaps it"},
                     {[](Args& a) { a.a = without_data(a.a); },
                      "gates: a: expected data for shape [4, 2, 3], found a null pointer"},
                     {[](Args& a) { a.b = a.b.slice(1, 0, 1); },

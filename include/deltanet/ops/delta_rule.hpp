@@ -47,6 +47,10 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     const index_t n_heads_v = args.v.size(1);
     const index_t d_v = args.v.size(2);
     detail::check_tensor(where, "k", args.k, args.k.shape());
+    if (d_k < 1) {
+        detail::fail(where, "k", "d_k of at least 1",
+                     detail::concat("shape ", detail::shape_text(args.k.shape())));
+    }
     detail::check_tensor(where, "q", args.q, {n_tokens, n_heads_k, d_k});
     detail::check_tensor(where, "v", args.v, {n_tokens, n_heads_v, d_v});
     if (n_heads_k == 0 || n_heads_v % n_heads_k != 0) {
