@@ -133,7 +133,9 @@ TEST_CASE("gates: mistakes", "[errors][gates]") {
                     {[](Args& a) { a.beta = a.decay_log; },
                      "gates: beta: expected memory apart from that of decay_log, found memory "
                      "that overlaps it"},
-                    {[](Args& a) { a.a = {a.beta.data(), {4, 2, 3}}; },
+                    {[](Args& a) {
+                         a.a = {a.beta.data(), {4, 2, 3}};
+                     },
                      "gates: beta: expected memory apart from that of a, found memory that "
                      "overlaps it"},
                     {[](Args& a) { a.a = without_data(a.a); },
