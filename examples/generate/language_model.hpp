@@ -33,7 +33,7 @@ class LanguageModel {
             blocks_.emplace_back(
                 deltanet::bind_layer(checkpoint_, config_.family, layer_config(config_), prefix));
             Block& block = blocks_.back();
-            const std::string name = "model.layers." + std::to_string(i) + ".";
+            const std::string name = std::string("model.layers.") + std::to_string(i) + ".";
             block.mlp_norm = floats(name + "post_attention_layernorm.weight");
             block.gate = matrix(name + "mlp.gate_proj.weight");
             block.up = matrix(name + "mlp.up_proj.weight");

@@ -90,12 +90,13 @@ class CheckpointBuilder {
         std::string data;
         for (const auto& [name, tensor] : tensors) {
             std::string shape;
-            for (const index_t extent : tensor.shape)
-                shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-            header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"" +
-                      tensor.dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" +
-                      std::to_string(data.size()) + "," +
-                      std::to_string(data.size() + tensor.bytes.size()) + "]}";
+            for (const index_t extent : tensor.shape) {
+                shape += detail::concat(shape.empty() ? "" : ",", extent);
+            }
+            const std::size_t end = data.size() + tensor.bytes.size();
+            header += detail::concat(header.size() > 1 ? ",\"" : "\"", name, "\":{\"dtype\":\"",
+                                     tensor.dtype, "\",\"shape\":[", shape, "],\"data_offsets\":[",
+                                     data.size(), ",", end, "]}");
             data += tensor.bytes;
         }
         header += "}";

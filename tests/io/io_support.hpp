@@ -67,7 +67,7 @@ class TempDirectory {
         std::random_device entropy;
         do {
             path_ = std::filesystem::temp_directory_path() /
-                    ("deltanet-test-" + std::to_string(entropy()));
+                    detail::concat("deltanet-test-", entropy());
         } while (!std::filesystem::create_directory(path_));
     }
     TempDirectory(const TempDirectory&) = delete;

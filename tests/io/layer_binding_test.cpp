@@ -141,7 +141,7 @@ TEST_CASE("binding errors name the tensor") {
     SECTION("missing") {
         builder.tensors.erase(prefix + "dt_bias");
         const std::string text = bind(config);
-        CHECK(text.find("Checkpoint::tensor: " + path.string() +
+        CHECK(text.find(std::string("Checkpoint::tensor: ") + path.string() +
                         ": expected a tensor of that name") == 0);
         CHECK(text.find("\"model.layers.0.linear_attn.dt_bias\"") != std::string::npos);
     }

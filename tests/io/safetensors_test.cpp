@@ -127,7 +127,7 @@ TEST_CASE("a file on disk can be looked up by name and moved") {
     CHECK(file.metadata().at("format") == "pt");
     CHECK(
         error_of([&] { return file.tensor("dd").count(); }) ==
-        "SafetensorsFile::tensor: " + path.string() +
+        std::string("SafetensorsFile::tensor: ") + path.string() +
             ": expected a tensor of that name, found no \"dd\" among its 3 tensors; similar names: "
             "\"a\", \"b\", \"c\"");
 }
@@ -148,7 +148,8 @@ TEST_CASE("every dtype of the format is listed") {
         CAPTURE(dtype);
         const std::string quoted = std::string("\"") + dtype + "\"";
         const std::string bytes = safetensors_bytes(
-            header_of(quoted, "[2,2]", "[0," + std::to_string(size) + "]"), std::string(size, 'x'));
+            header_of(quoted, "[2,2]", deltanet::detail::concat("[0,", size, "]")),
+            std::string(size, 'x'));
         const SafetensorsContents contents = parse_safetensors(bytes_of(bytes), "f");
         CHECK(contents.tensors.at(0).dtype == dtype);
         CHECK(contents.tensors.at(0).byte_size == static_cast<index_t>(size));

@@ -108,14 +108,14 @@ TEST_CASE("slots and layers out of range", "[state_slots][errors]") {
     const std::vector<float> before = memory;
     StateSlots slots(small(), {.slots = 3, .layers = 2}, memory);
     for (const index_t wrong : {-1, 3}) {
-        const std::string found = ": expected 0 to 2, found " + std::to_string(wrong);
+        const std::string found = detail::concat(": expected 0 to 2, found ", wrong);
         CHECK(message_of([&] { slots.reset(wrong); }) == "StateSlots::reset: slot" + found);
         CHECK(message_of([&] { slots.copy(wrong, 0); }) == "StateSlots::copy: from" + found);
         CHECK(message_of([&] { slots.copy(0, wrong); }) == "StateSlots::copy: to" + found);
         CHECK(message_of([&] { slots.check_slot("f", "x", wrong); }) == "f: x" + found);
     }
     for (const index_t wrong : {-1, 2}) {
-        const std::string found = ": layer: expected 0 to 1, found " + std::to_string(wrong);
+        const std::string found = detail::concat(": layer: expected 0 to 1, found ", wrong);
         CHECK(message_of([&] { static_cast<void>(slots.conv(wrong)); }) ==
               "StateSlots::conv" + found);
         CHECK(message_of([&] { static_cast<void>(slots.recurrent(wrong)); }) ==
