@@ -30,7 +30,7 @@ int main() {
     // afresh.
     const std::vector<int> ids{2, 2, 0, 2, 2, 1, 2, 2};
     const std::vector<int> positions{0, 1, 30, 2, 3, 10, 4, 5};
-    Batch batch = Batch::from_tokens<int>(ids, positions);
+    Batch batch = Batch::from_tokens(ids, positions);
     const std::vector<index_t> last{2, 5, 7};  // rows of x whose outputs the engine wants
     batch.select_outputs(last);
 

@@ -118,7 +118,7 @@ TEST_CASE("forward says what is wrong with slots, layer and workspace") {
         call.options.workspace = &workspace;
         const std::string needed = std::to_string(call.layer.workspace_bytes(6));
         CHECK(call.message() ==
-              "Workspace: memory: expected at least " + needed + " bytes, found 64");
+              "Workspace: memory: expected at least " + needed + " bytes, found 64 bytes");
     }
 }
 
