@@ -31,9 +31,11 @@ inline void append(std::string& text, const std::string& piece) { text += piece;
 template <class Number>
 requires std::is_integral_v<Number>
 void append(std::string& text, Number number) { text += std::to_string(number); }
-inline void append(std::string& text, double number) {
-    char digits[32];
-    std::snprintf(digits, sizeof(digits), "%g", number);  // std::to_string turns 1e-9 into 0.000000
+template <class Number>
+requires std::is_floating_point_v<Number>
+void append(std::string& text, Number number) {
+    char digits[32];  // std::to_string turns 1e-9 into 0.000000
+    std::snprintf(digits, sizeof(digits), "%g", static_cast<double>(number));
     text += digits;
 }
 

@@ -5,9 +5,8 @@
 /// parallelism, and of the inner dimension, so that Eigen's packing buffers fit its stack limit and
 /// no call allocates. Sums of one output run in an order that depends on the shape of W and on
 /// whether there is one token or several, never on the row's place in W, the number of tokens or
-/// the threads: packed and split projections agree bit for bit. Eigen may start OpenMP threads of
-/// its own when the program is compiled with -fopenmp and the executor is sequential; define
-/// EIGEN_DONT_PARALLELIZE to prevent that.
+/// the threads: packed and split projections agree bit for bit. The executor alone decides about
+/// threads: Eigen starts none of its own here, also in a program compiled with -fopenmp.
 #pragma once
 
 #include <deltanet/linear/weight_matrix.hpp>
@@ -53,17 +52,21 @@ class EigenLinear {
 
   private:
     using Dense = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    using MatrixView = Eigen::Map<Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
     using ConstMatrixView = Eigen::Map<const Dense, Eigen::Unaligned, Eigen::OuterStride<>>;
     using Vector = Eigen::Matrix<float, Eigen::Dynamic, 1>;
+    // With OpenMP, Eigen cuts a product between threads of its own (which allocates, and changes
+    // the order of sums on some architectures) unless its result has at most 32 rows by type.
+    static constexpr index_t kTokenBlock = 32;
+    using TokenBlock =
+        Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor, kTokenBlock>;
+    using TokenBlockView = Eigen::Map<TokenBlock, Eigen::Unaligned, Eigen::OuterStride<>>;
 
     // A whole number of Eigen's register tiles on every architecture (12, 24 and 48 rows), so that
     // each row of a panel goes the same way through Eigen's kernel.
     static constexpr index_t kPanelRows = 96;
-    // Panel and token blocks whose packed copies (96 and 64 KiB) stay below Eigen's 128 KiB stack
+    // Panel and token blocks whose packed copies (96 and 32 KiB) stay below Eigen's 128 KiB stack
     // limit.
     static constexpr index_t kPanelCols = 256;
-    static constexpr index_t kTokenBlock = 64;
     static constexpr index_t kVectorRows = 8;
     static constexpr index_t kWorkerFloats = kPanelRows * kPanelCols + kPanelRows * kTokenBlock;
 
@@ -124,8 +127,8 @@ class EigenLinear {
                 const ConstMatrixView in(x.ptr(begin, col), n, cols,
                                          Eigen::OuterStride<>(x.stride(0)));
                 const bool whole = rows == kPanelRows;
-                MatrixView out(whole ? y.ptr(begin, first) : tile, n, kPanelRows,
-                               Eigen::OuterStride<>(whole ? y.stride(0) : kPanelRows));
+                TokenBlockView out(whole ? y.ptr(begin, first) : tile, n, kPanelRows,
+                                   Eigen::OuterStride<>(whole ? y.stride(0) : kPanelRows));
                 if (!whole && col > 0)
                     copy_rows(y.ptr(begin, first), y.stride(0), tile, kPanelRows, n, rows);
                 if (col == 0) {
