@@ -21,6 +21,7 @@
 #include <deltanet/reference/backend.hpp>
 #include <deltanet/state_exchange.hpp>
 #include <deltanet/state_slots.hpp>
+#include <deltanet/thread_pool.hpp>
 #include <deltanet/version.hpp>
 #include <deltanet/views.hpp>
 #include <deltanet/weights.hpp>

@@ -40,8 +40,8 @@ TEMPLATE_TEST_CASE("a register tile is a matrix product for every number of rows
                 kernels::for_each_row_tile<max_rows>(n_rows, [&](auto rows, index_t row) noexcept {
                     kernels::RegisterTile<Arch, T, rows.value, batches> tile;
                     tile.zero();
-                    tile.add_product(a.cview().data() + row * a.cview().stride(0),
-                                     a.cview().stride(0), b.cview().data(), b.cview().stride(0), n);
+                    tile.add_product(a.cview().ptr(row), a.cview().stride(0), 1, b.cview().data(),
+                                     b.cview().stride(0), n);
                     tile.store_to(c.view().data() + row * c.view().stride(0), c.view().stride(0),
                                   width);
                 });
@@ -80,7 +80,7 @@ TEMPLATE_TEST_CASE("the chunk solve inverts I + A", "[chunk_kernels]", float, do
         r.random(generator, -1, 1);
         kernels::for_each_row_tile<max_rows>(n, [&](auto rows, index_t row) noexcept {
             kernels::RegisterTile<Arch, T, rows.value, batches> tile;
-            tile.load_scaled(r.cview().ptr(row), cols, T(1));
+            tile.load_from(r.cview().ptr(row), cols);
             kernels::chunk_solve(tile, minus_a.cview().data(), n, u.cview().data(), cols, row);
             tile.store_to(u.view().ptr(row), cols);
         });
@@ -102,13 +102,13 @@ TEMPLATE_TEST_CASE("the chunk solve inverts I + A", "[chunk_kernels]", float, do
     }
 }
 
-TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right beside -3000",
-                   "[chunk_kernels]", float, double) {
-    using T = TestType;
-    using Scratch = kernels::ChunkScratch<Arch, T>;
-    constexpr index_t chunk = tuning::chunk_tokens;
+namespace {
+
+template <class T, index_t chunk>
+void check_prepared_matrices() {
+    using Scratch = kernels::ChunkScratch<Arch, T, chunk>;
     std::mt19937 generator(83);
-    for (const index_t n : {1, 2, 17, 63, 64}) {
+    for (const index_t n : {index_t{1}, index_t{2}, chunk / 2 + 1, chunk - 1, chunk}) {
         constexpr index_t d_k = 20;
         Tensor<T, 2> k({n, d_k}, 3);
         Tensor<T, 2> q({n, d_k}, 7);
@@ -166,5 +166,35 @@ TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right besi
             CHECK(right);
         }
         CHECK(std::abs(static_cast<double>(total) - std::exp(prefix)) <= eps<T>() * 8.0);
+    }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right beside -3000",
+                   "[chunk_kernels]", float, double) {
+    check_prepared_matrices<TestType, tuning::chunk_tokens<Arch>>();
+    check_prepared_matrices<TestType, tuning::grid_tokens>();
+}
+
+TEMPLATE_TEST_CASE("a matrix of any size is transposed", "[chunk_kernels]", float, double) {
+    using T = TestType;
+    std::mt19937 generator(84);
+    for (index_t rows = 0; rows <= 9; ++rows) {
+        for (index_t cols = 0; cols <= 9; ++cols) {
+            Tensor<T, 2> from({rows, cols}, 3, 1);
+            Tensor<T, 2> to({cols, rows}, 5, 2);
+            from.random(generator, -1, 1);
+            cpu::transpose(from.cview().data(), from.cview().stride(0), to.view().data(),
+                           to.view().stride(0), rows, cols);
+            CAPTURE(rows, cols);
+            CHECK(to.red_zone_intact());
+            bool same = true;
+            for (index_t r = 0; r < rows; ++r) {
+                for (index_t c = 0; c < cols; ++c)
+                    same = same && same_bits(to.view()(c, r), from.view()(r, c));
+            }
+            CHECK(same);
+        }
     }
 }

@@ -7,6 +7,7 @@
 #include <deltanet/deltanet.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 using namespace deltanet;
@@ -85,11 +86,29 @@ Result run_with(const RandomLayer& random, E executor) {
 TEST_CASE("executors run every task once") {
     check_executor(SequentialExecutor());
     check_executor(ThreadExecutor(4));
+    for (const index_t threads : {1, 2, 5}) {
+        ThreadPool pool(threads);
+        CHECK(pool.concurrency() == threads);
+        for (int again = 0; again < 20; ++again) check_executor(PoolExecutor(pool));
+    }
 #if defined(_OPENMP)
     check_executor(OpenMPExecutor());
     check_executor(OpenMPExecutor(3));
     CHECK(OpenMPExecutor(3).concurrency() == 3);
 #endif
+}
+
+TEST_CASE("a thread pool sleeps between calls, wakes for each, and stops") {
+    ThreadPool pool(3);
+    std::atomic<index_t> sum{0};
+    for (int call = 0; call < 200; ++call) {
+        if (call % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        pool.parallel_for(7, [&](index_t task, index_t) { sum += task; });
+    }
+    CHECK(sum == 200 * 21);
+    CHECK(ThreadPool(0).concurrency() >= 1);
+    CHECK(message_of([] { ThreadPool bad(-1); }) ==
+          "ThreadPool: threads: expected at least 0, found -1");
 }
 
 TEST_CASE("any number of threads gives the same bits") {
@@ -102,6 +121,12 @@ TEST_CASE("any number of threads gives the same bits") {
     const Result expected = run_with(random, SequentialExecutor());
     for (const index_t threads : {1, 2, 3, 8}) {
         const Result actual = run_with(random, ThreadExecutor(threads));
+        CHECK(bit_equal(actual.y, expected.y));
+        CHECK(bit_equal(actual.state, expected.state));
+    }
+    for (const index_t threads : {2, 4}) {
+        ThreadPool pool(threads);
+        const Result actual = run_with(random, PoolExecutor(pool));
         CHECK(bit_equal(actual.y, expected.y));
         CHECK(bit_equal(actual.state, expected.state));
     }

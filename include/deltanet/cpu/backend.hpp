@@ -130,30 +130,35 @@ class CpuBackend {
                      [&](index_t j) { detail::add_rows(one_row(args, j)); });
     }
 
-    /// Depends on d_k, d_v, the mode and the number of workers only.
+    /// Depends on d_k, d_v, H_v / H_k, the mode and the number of workers only.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>& args) {
-        return workers() *
-               cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.v.size(2), args.mode);
+        return workers() * worker_bytes(args);
     }
     /// Bound over every batch and mode of a layer with these sizes.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
-                                                   index_t /*heads_per_group*/) {
-        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(d_k, d_v, ScanMode::automatic);
+                                                   index_t heads_per_group) {
+        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(d_k, d_v, heads_per_group,
+                                                                 ScanMode::automatic);
     }
 
     /// `scratch` is aligned to 64 bytes.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
         const cpu::DeltaPlan<Arch, T> plan(args, workers());
-        const index_t bytes = plan.worker_bytes(args.k.size(2), args.v.size(2), args.mode);
+        const index_t bytes = worker_bytes(args);
         executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
             plan.run(task, reinterpret_cast<T*>(scratch.data() + worker * bytes));
         });
     }
 
   private:
+    template <class T>
+    [[nodiscard]] static index_t worker_bytes(const DeltaRuleArgs<T>& args) noexcept {
+        return cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.v.size(2),
+                                                     args.v.size(1) / args.k.size(1), args.mode);
+    }
     [[nodiscard]] index_t workers() { return static_cast<index_t>(executor_.concurrency()); }
 
     [[nodiscard]] static constexpr index_t n_task(index_t n, index_t per_task) noexcept {

@@ -20,7 +20,9 @@ class DeltaPlan {
   public:
     /// Columns that are never cut: whole tiles of both forms.
     static constexpr index_t unit_cols = kernels::recurrent_cols<Arch, T>;
-    static constexpr index_t panel_cols = kernels::ChunkScratch<Arch, T>::panel_cols;
+    static constexpr index_t chunk = tuning::chunk_tokens<Arch>;
+    using ChunkScratch = kernels::ChunkScratch<Arch, T, chunk>;
+    static constexpr index_t panel_cols = ChunkScratch::panel_cols;
     static_assert(unit_cols % panel_cols == 0);
 
     DeltaPlan(const DeltaRuleArgs<T>& args, index_t concurrency) noexcept
@@ -43,11 +45,12 @@ class DeltaPlan {
 
     /// Scratch bytes of one worker.
     [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, index_t d_v,
+                                                        index_t heads_per_group,
                                                         ScanMode mode) noexcept {
         const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
-        return mode == ScanMode::recurrent
-                   ? recurrent
-                   : std::max(recurrent, kernels::ChunkScratch<Arch, T>::bytes(d_k, d_v));
+        const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
+        return mode == ScanMode::recurrent ? recurrent
+                                           : std::max(recurrent, ChunkScratch::bytes(d_k, panels));
     }
 
     /// `scratch` has `worker_bytes` bytes and belongs to this call alone.
@@ -59,16 +62,15 @@ class DeltaPlan {
         const index_t units = heads_per_group_ * units_per_head_;
         const index_t first = part * units / n_parts_;
         const index_t last = (part + 1) * units / n_parts_;
+        if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
+            run_chunked(sequence, key_head, first, last, scratch);
+            return;
+        }
         if (sequence.start == Start::fresh) {
             for (index_t unit = first; unit < last; ++unit)
                 clear(sequence, columns(key_head, unit));
         }
-        if (sequence.n_tokens == 0) return;
-        if (takes_chunks(sequence)) {
-            run_chunked(sequence, key_head, first, last, scratch);
-        } else {
-            run_recurrent(sequence, key_head, first, last, scratch);
-        }
+        if (sequence.n_tokens > 0) run_recurrent(sequence, key_head, first, last, scratch);
     }
 
   private:
@@ -146,48 +148,86 @@ class DeltaPlan {
         }
     }
 
+    /// f(columns, panels) for each value head's share of units [first, last): the units of one head
+    /// stand side by side, and go together. `panels` counts those before it.
+    template <class F>
+    void for_each_head(index_t key_head, index_t first_unit, index_t last_unit, F&& f) const {
+        index_t panels = 0;
+        for (index_t unit = first_unit; unit < last_unit;) {
+            Columns c = columns(key_head, unit);
+            const index_t units =
+                std::min(last_unit - unit, units_per_head_ - unit % units_per_head_);
+            c.width = std::min(units * unit_cols, d_v_ - c.first);
+            f(c, panels);
+            panels += (c.width + panel_cols - 1) / panel_cols;
+            unit += units;
+        }
+    }
+
+    /// The state of all columns stays in scratch memory, panel by panel, until the last chunk is
+    /// done.
     void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
                      index_t last_unit, T* memory) const noexcept {
-        kernels::ChunkScratch<Arch, T> scratch{};
-        scratch.carve(memory, d_k_, d_v_);
-        for (index_t done = 0; done < sequence.n_tokens; done += tuning::chunk_tokens) {
-            const index_t n_tokens = std::min(tuning::chunk_tokens, sequence.n_tokens - done);
+        ChunkScratch scratch{};
+        scratch.carve(memory, d_k_, heads_per_group_ * panels_per_head());
+        const auto panels_at = [&](index_t panel) {
+            return scratch.state + panel * d_k_ * panel_cols;
+        };
+        for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
+            kernels::chunk_load_state<Arch, T, chunk>(
+                args_.state.ptr(sequence.slot, c.h, 0, c.first), args_.state.stride(2),
+                sequence.start == Start::fresh, c.width, d_k_, panels_at(panel));
+        });
+        for (index_t done = 0; done < sequence.n_tokens; done += chunk) {
+            const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
             const index_t t = sequence.first_token + done;
             kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
                                           args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
                                           d_k_, scratch);
-            for (index_t unit = first_unit; unit < last_unit;) {
-                // The units of one value head stand side by side, and go together.
-                const Columns c = columns(key_head, unit);
-                const index_t units =
-                    std::min(last_unit - unit, units_per_head_ - unit % units_per_head_);
-                const index_t width = std::min(units * unit_cols, d_v_ - c.first);
-                chunk_head(sequence, t, n_tokens, {c.h, c.first, width}, scratch);
-                unit += units;
-            }
+            const index_t n_next = std::min(chunk, sequence.n_tokens - done - n_tokens);
+            for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
+                chunk_head(t, n_tokens, n_next, key_head, c, panels_at(panel), scratch);
+            });
         }
+        for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
+            kernels::chunk_store_state<Arch, T, chunk>(
+                panels_at(panel), args_.state.ptr(sequence.slot, c.h, 0, c.first),
+                args_.state.stride(2), c.width, d_k_);
+        });
     }
 
-    void chunk_head(const SequenceSpan& sequence, index_t t, index_t n_tokens, const Columns& c,
-                    const kernels::ChunkScratch<Arch, T>& scratch) const noexcept {
+    void chunk_head(index_t t, index_t n_tokens, index_t n_next, index_t key_head, const Columns& c,
+                    T* panels, const ChunkScratch& scratch) const noexcept {
+        const index_t parts = (c.width + panel_cols - 1) / panel_cols;
+        const index_t tn = n_next > 0 ? t + n_tokens : t;
+        const kernels::NextRows<T> next[4] = {
+            {args_.v.ptr(tn, c.h, c.first), args_.v.stride(0), n_next, c.width},
+            {args_.output.ptr(tn, c.h, c.first), args_.output.stride(0), n_next, c.width},
+            {args_.k.ptr(tn, key_head), args_.k.stride(0), n_next, d_k_},
+            {args_.q.ptr(tn, key_head), args_.q.stride(0), n_next, d_k_}};
         const T total_decay = kernels::chunk_gate<Arch>(
             args_.decay_log.ptr(t, c.h), args_.decay_log.stride(0), args_.beta.ptr(t, c.h),
             args_.beta.stride(0), n_tokens, scale_, scratch);
-        kernels::chunk_load_values<Arch>(args_.v.ptr(t, c.h, c.first), args_.v.stride(0), n_tokens,
-                                         c.width, scratch);
-        for (index_t col = 0; col < c.width; col += panel_cols) {
-            kernels::chunk_panel<Arch, T>(
-                {.state = args_.state.ptr(sequence.slot, c.h, 0, c.first + col),
-                 .state_stride = args_.state.stride(2),
-                 .column = col,
+        for (index_t part = 0; part < parts; ++part) {
+            const index_t col = part * panel_cols;
+            kernels::chunk_panel<Arch, T, chunk>(
+                {.state = panels + d_k_ * col,
+                 .v = args_.v.ptr(t, c.h, c.first + col),
+                 .v_stride = args_.v.stride(0),
+                 .output = args_.output.ptr(t, c.h, c.first + col),
+                 .output_stride = args_.output.stride(0),
                  .width = std::min(panel_cols, c.width - col),
                  .n_tokens = n_tokens,
                  .d_k = d_k_,
-                 .total_decay = total_decay},
+                 .total_decay = total_decay,
+                 .next = {next[0].share(part, parts), next[1].share(part, parts),
+                          next[2].share(part, parts), next[3].share(part, parts)}},
                 scratch);
         }
-        kernels::chunk_store_outputs<Arch>(args_.output.ptr(t, c.h, c.first),
-                                           args_.output.stride(0), n_tokens, c.width, scratch);
+    }
+
+    [[nodiscard]] index_t panels_per_head() const noexcept {
+        return (d_v_ + panel_cols - 1) / panel_cols;
     }
 
     const DeltaRuleArgs<T>& args_;

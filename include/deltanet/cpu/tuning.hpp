@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The numbers that decide speed and never results: every one of them may change without a kernel
-/// being touched. The exception is `chunk_tokens`, the grid of the chunked delta rule, which
-/// decides rounding.
+/// being touched. The exception is `chunk_tokens`, which decides rounding.
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
 
 namespace deltanet::cpu::tuning {
 
-/// Tokens that the chunked delta rule solves at once.
-inline constexpr index_t chunk_tokens = 64;
+/// The grid of the chunked delta rule: a prompt may be cut at its multiples without a bit changing.
+inline constexpr index_t grid_tokens = 64;
+
+/// Tokens that it solves at once, a divisor of the grid.
+template <class Arch>
+inline constexpr index_t chunk_tokens = 16;
+static_assert(grid_tokens % chunk_tokens<default_arch> == 0);
 
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 16;

@@ -15,97 +15,86 @@
 
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
 #include <deltanet/cpu/scratch.hpp>
+#include <deltanet/cpu/transpose.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 namespace deltanet::cpu::kernels {
 
-using tuning::chunk_tokens;
-
-/// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes.
-template <class Arch, class T>
+/// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes. C: the
+/// most tokens of a chunk.
+template <class Arch, class T, index_t C>
 struct ChunkScratch {
+    static constexpr index_t chunk = C;
     static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
 
-    T* k;                  ///< [C, d_k], dense: the rows of a model's tensor collide in the cache
-    T* q;                  ///< [C, d_k]
-    T* kt;                 ///< [d_k, chunk]: K transposed, zeros behind token C
-    T* kk;                 ///< [C, chunk], lower triangle
-    T* qk;                 ///< [C, chunk], lower triangle and diagonal
-    T* minus_a;            ///< [C, chunk], strictly lower triangle; the rest is 0
-    T* p;                  ///< [C, chunk], lower triangle and diagonal; the rest is 0
-    T* values;             ///< [C, value_stride]: v, then in its place o
-    T* state;              ///< [d_k, panel_cols]
-    T* u;                  ///< [C, panel_cols]
-    T* beta;               ///< [chunk]
-    T* read_k;             ///< [chunk]: -beta_i e^{G_i}
-    T* read_q;             ///< [chunk]: scale e^{G_i}
-    T* write;              ///< [chunk]: e^{G_C - G_i}
-    T* gate_log;           ///< [chunk]
-    T* position;           ///< [chunk]: 0, 1, 2, ...
-    index_t value_stride;  ///< d_v, rounded up to whole panels
+    T* kt;        ///< [d_k, C]: K transposed, zeros behind the last token
+    T* qt;        ///< [d_k, C]: Q transposed
+    T* kk;        ///< [C, C], lower triangle
+    T* qk;        ///< [C, C], lower triangle and diagonal
+    T* minus_a;   ///< [C, C], strictly lower triangle; the rest is 0
+    T* p;         ///< [C, C], lower triangle and diagonal; the rest is 0
+    T* u;         ///< [C, panel_cols]
+    T* u_write;   ///< [C, panel_cols]: e^{G_C - G_i} u_i
+    T* beta;      ///< [C]
+    T* read_k;    ///< [C]: -beta_i e^{G_i}
+    T* read_q;    ///< [C]: scale e^{G_i}
+    T* write;     ///< [C]: e^{G_C - G_i}
+    T* gate_log;  ///< [C]
+    T* position;  ///< [C]: 0, 1, 2, ...
+    T* state;     ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
 
-    [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t d_v) noexcept {
+    /// For `panels` panels of state.
+    [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t panels) noexcept {
         ChunkScratch none{};
-        return none.carve(nullptr, d_k, d_v);
+        return none.carve(nullptr, d_k, panels);
     }
 
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
-    constexpr index_t carve(T* memory, index_t d_k, index_t d_v) noexcept {
-        value_stride = (d_v + panel_cols - 1) / panel_cols * panel_cols;
+    constexpr index_t carve(T* memory, index_t d_k, index_t panels) noexcept {
         ScratchCarver<T> carver(memory);
-        k = carver.take(chunk_tokens * d_k);
-        q = carver.take(chunk_tokens * d_k);
-        kt = carver.take(chunk_tokens * d_k);
-        for (T** square : {&kk, &qk, &minus_a, &p})
-            *square = carver.take(chunk_tokens * chunk_tokens);
-        values = carver.take(chunk_tokens * value_stride);
-        state = carver.take(d_k * panel_cols);
-        u = carver.take(chunk_tokens * panel_cols);
+        for (T** keys : {&kt, &qt}) *keys = carver.take(C * d_k);
+        for (T** square : {&kk, &qk, &minus_a, &p}) *square = carver.take(C * C);
+        for (T** rows : {&u, &u_write}) *rows = carver.take(C * panel_cols);
         for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position})
-            *row = carver.take(chunk_tokens);
+            *row = carver.take(C);
+        state = carver.take(panels * d_k * panel_cols);
         return carver.bytes();
     }
 };
 
-/// The lower triangle of a [C, d_k] kt [d_k, chunk], diagonal included, in steps of whole register
-/// tiles.
-template <class Arch, class T>
-void lower_product(const T* a, const T* kt, T* product, index_t n_tokens, index_t d_k) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T>::panel_cols;
-    static_assert(chunk_tokens % cols == 0);
+/// The lower triangle of at^T kt, diagonal included, in steps of whole register tiles. at, kt [d_k,
+/// C].
+template <class Arch, class T, index_t C>
+void lower_product(const T* at, const T* kt, T* product, index_t n_tokens, index_t d_k) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    static_assert(C % cols == 0);
     for (index_t col = 0; col < n_tokens; col += cols) {
         for_each_row_tile<tuning::tile_rows<Arch>>(
             n_tokens - col, [=](auto rows, index_t row0) noexcept {
                 const index_t row = col + row0;
                 RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
                 tile.zero();
-                tile.add_product(a + row * d_k, d_k, kt + col, chunk_tokens, d_k);
-                tile.store_to(product + row * chunk_tokens + col, chunk_tokens);
+                tile.add_product(at + row, 1, C, kt + col, C, d_k);
+                tile.store_to(product + row * C + col, C);
             });
     }
 }
 
-/// k, q [C, d_k] with token strides -> scratch k, q, kt, kk, qk.
-template <class Arch, class T>
+/// k, q [C, d_k] with token strides -> scratch k, kt, qt, kk, qk.
+template <class Arch, class T, index_t C>
 void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
-                    index_t d_k, const ChunkScratch<Arch, T>& scratch) noexcept {
-    for (index_t i = 0; i < n_tokens; ++i) {
-        copy<Arch>(k + i * k_stride, scratch.k + i * d_k, d_k);
-        copy<Arch>(q + i * q_stride, scratch.q + i * d_k, d_k);
-    }
-    for (index_t d = 0; d < d_k; ++d) {
-        T* const row = scratch.kt + d * chunk_tokens;
-        for (index_t i = 0; i < n_tokens; ++i) row[i] = scratch.k[i * d_k + d];
-        for (index_t i = n_tokens; i < chunk_tokens; ++i) row[i] = T(0);
-    }
-    lower_product<Arch>(scratch.k, scratch.kt, scratch.kk, n_tokens, d_k);
-    lower_product<Arch>(scratch.q, scratch.kt, scratch.qk, n_tokens, d_k);
+                    index_t d_k, const ChunkScratch<Arch, T, C>& scratch) noexcept {
+    if (n_tokens < C) fill_zero<Arch>(scratch.kt, C * d_k);
+    transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
+    transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
+    lower_product<Arch, T, C>(scratch.kt, scratch.kt, scratch.kk, n_tokens, d_k);
+    lower_product<Arch, T, C>(scratch.qt, scratch.kt, scratch.qk, n_tokens, d_k);
 }
 
 /// e^{G_i}, e^{G_C - G_i} with their factors; returns e^{G_C}.
-template <class Arch, class T>
+template <class Arch, class T, index_t C>
 [[nodiscard]] T chunk_decays(index_t n_tokens, T scale,
-                             const ChunkScratch<Arch, T>& scratch) noexcept {
+                             const ChunkScratch<Arch, T, C>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     T before = T(0);  // log decay from the start of the chunk to token i, i included
     T after = T(0);   // from behind token i to the end of the chunk
@@ -114,7 +103,7 @@ template <class Arch, class T>
         scratch.write[i] = after;
         after += scratch.gate_log[i];
     }
-    for (index_t i = n_tokens; i < chunk_tokens; ++i) scratch.read_q[i] = scratch.write[i] = T(0);
+    for (index_t i = n_tokens; i < C; ++i) scratch.read_q[i] = scratch.write[i] = T(0);
     for (index_t i = 0; i < n_tokens; i += lanes<Arch, T>) {
         const Batch decay = xsimd::exp(Batch::load_aligned(scratch.read_q + i));
         (-(Batch::load_aligned(scratch.beta + i) * decay)).store_aligned(scratch.read_k + i);
@@ -128,17 +117,17 @@ template <class Arch, class T>
 
 /// decay_log, beta [C] with strides -> scratch minus_a, p, beta, read_k, read_q, write; returns
 /// e^{G_C}.
-template <class Arch, class T>
+template <class Arch, class T, index_t C>
 [[nodiscard]] T chunk_gate(const T* decay_log, index_t decay_stride, const T* beta,
                            index_t beta_stride, index_t n_tokens, T scale,
-                           const ChunkScratch<Arch, T>& scratch) noexcept {
+                           const ChunkScratch<Arch, T, C>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
-    for (index_t i = 0; i < chunk_tokens; ++i) {
+    for (index_t i = 0; i < C; ++i) {
         scratch.gate_log[i] = i < n_tokens ? decay_log[i * decay_stride] : T(0);
         scratch.beta[i] = i < n_tokens ? beta[i * beta_stride] : T(0);
         scratch.position[i] = static_cast<T>(i);
     }
-    alignas(64) T log_decay[chunk_tokens] =
+    alignas(64) T log_decay[static_cast<std::size_t>(C)] =
         {};  // row i of D: D[i, j] = D[i - 1, j] + g_i for j < i, D[i, i] = 0
     const Batch zero(T(0));
     for (index_t i = 0; i < n_tokens; ++i) {
@@ -146,8 +135,8 @@ template <class Arch, class T>
         const Batch gate(scratch.gate_log[i]);
         const Batch factor_a(-scratch.beta[i]);
         const Batch factor_p(scale);
-        T* const a_row = scratch.minus_a + i * chunk_tokens;
-        T* const p_row = scratch.p + i * chunk_tokens;
+        T* const a_row = scratch.minus_a + i * C;
+        T* const p_row = scratch.p + i * C;
         index_t j = 0;
         for (; j <= i; j += lanes<Arch, T>) {
             const auto is_past = Batch::load_aligned(scratch.position + j) < here;
@@ -156,12 +145,12 @@ template <class Arch, class T>
                 xsimd::select(is_past, Batch::load_aligned(log_decay + j) + gate, zero);
             sum.store_aligned(log_decay + j);
             const Batch decay = xsimd::exp(sum);
-            const Batch kk = Batch::load_aligned(scratch.kk + i * chunk_tokens + j);
-            const Batch qk = Batch::load_aligned(scratch.qk + i * chunk_tokens + j);
+            const Batch kk = Batch::load_aligned(scratch.kk + i * C + j);
+            const Batch qk = Batch::load_aligned(scratch.qk + i * C + j);
             xsimd::select(is_past, factor_a * decay * kk, zero).store_aligned(a_row + j);
             xsimd::select(is_past || is_here, factor_p * decay * qk, zero).store_aligned(p_row + j);
         }
-        for (; j < chunk_tokens; j += lanes<Arch, T>) {
+        for (; j < C; j += lanes<Arch, T>) {
             zero.store_aligned(a_row + j);
             zero.store_aligned(p_row + j);
         }

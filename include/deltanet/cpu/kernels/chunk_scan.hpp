@@ -15,97 +15,128 @@
 
 namespace deltanet::cpu::kernels {
 
-/// v [C, width] -> scratch values, with zeros up to a whole panel. Whole rows at once: those of a
-/// model's tensor lie a multiple of 4 KiB apart, and panel by panel every access would miss the
-/// caches.
-template <class Arch, class T>
-void chunk_load_values(const T* v, index_t v_stride, index_t n_tokens, index_t width,
-                       const ChunkScratch<Arch, T>& scratch) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T>::panel_cols;
-    const index_t padded = (width + cols - 1) / cols * cols;
-    for (index_t i = 0; i < n_tokens; ++i) {
-        for (index_t c = 0; c < padded; c += lanes<Arch, T>) {
-            load<Arch>(v + i * v_stride + c, width - c)
-                .store_aligned(scratch.values + i * scratch.value_stride + c);
+/// state [d_k, width] -> panels [width / panel_cols, d_k, panel_cols], zeros behind the last
+/// column; for a fresh sequence all zeros, and the state is not read.
+template <class Arch, class T, index_t C>
+void chunk_load_state(const T* state, index_t state_stride, bool fresh, index_t width, index_t d_k,
+                      T* panels) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
+        if (fresh) {
+            fill_zero<Arch>(panels, d_k * cols);
+            continue;
+        }
+        for (index_t d = 0; d < d_k; ++d) {
+            for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
+                load<Arch>(state + d * state_stride + col + c, width - col - c)
+                    .store_aligned(panels + d * cols + c);
+            }
         }
     }
 }
 
-/// Scratch values, which hold o by now -> output [C, width].
-template <class Arch, class T>
-void chunk_store_outputs(T* output, index_t output_stride, index_t n_tokens, index_t width,
-                         const ChunkScratch<Arch, T>& scratch) noexcept {
-    for (index_t i = 0; i < n_tokens; ++i) {
-        copy<Arch>(scratch.values + i * scratch.value_stride, output + i * output_stride, width);
+/// And back.
+template <class Arch, class T, index_t C>
+void chunk_store_state(const T* panels, T* state, index_t state_stride, index_t width,
+                       index_t d_k) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
+        for (index_t d = 0; d < d_k; ++d) {
+            copy<Arch>(panels + d * cols, state + d * state_stride + col,
+                       width - col < cols ? width - col : cols);
+        }
     }
 }
 
-/// Columns [column, column + width) of the scratch values and of one head's state. Strides in
-/// elements.
+/// Rows of a tensor that the next chunk will touch, or some columns of them. Their lines are
+/// fetched while this chunk computes: rows of a model's tensors are too far apart for the hardware
+/// to guess.
+template <class T>
+struct NextRows {
+    const T* data = nullptr;
+    index_t stride = 0;
+    index_t n_rows = 0;
+    index_t n_cols = 0;
+
+    /// The columns that panel `part` of `parts` fetches.
+    [[nodiscard]] DELTANET_FORCE_INLINE NextRows share(index_t part, index_t parts) const noexcept {
+        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+        const index_t lines = (n_cols + line - 1) / line;
+        const index_t first = lines * part / parts;
+        return {data + first * line, stride, n_rows, (lines * (part + 1) / parts - first) * line};
+    }
+
+    /// Row i, into the second-level cache.
+    DELTANET_FORCE_INLINE void prefetch(index_t i) const noexcept {
+        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+        if (i >= n_rows) return;
+        for (index_t c = 0; c < n_cols; c += line) __builtin_prefetch(data + i * stride + c, 0, 2);
+    }
+};
+
+/// One panel: panel_cols columns of one head. Strides in elements.
 template <class T>
 struct ChunkPanel {
-    T* state;  ///< [d_k, width], read and written
-    index_t state_stride;
-    index_t column;
-    index_t width;  ///< at most ChunkScratch::panel_cols
+    T* state;    ///< [d_k, panel_cols], read and written
+    const T* v;  ///< [n_tokens, width]
+    index_t v_stride;
+    T* output;  ///< [n_tokens, width]
+    index_t output_stride;
+    index_t width;  ///< at most panel_cols
     index_t n_tokens;
     index_t d_k;
-    T total_decay;  ///< e^{G_C}
+    T total_decay;        ///< e^{G_C}
+    NextRows<T> next[4];  ///< what to fetch meanwhile
 };
 
 /// Tokens [row, row + Rows): first their u, then, as P has a diagonal, their o.
-template <class Arch, class T, int Rows>
-void chunk_rows(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T>& scratch,
+template <class Arch, class T, index_t C, int Rows, bool Whole>
+void chunk_rows(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scratch,
                 index_t row) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
-    T* const values = scratch.values + row * scratch.value_stride + panel.column;
+    const index_t width = Whole ? cols : panel.width;  // tests of a whole panel's width fold away
+    for (const NextRows<T>& next : panel.next) {
+        for (index_t r = 0; r < Rows; ++r) next.prefetch(row + r);
+    }
     Tile u;
     u.zero();
-    u.add_product(scratch.k + row * panel.d_k, panel.d_k, scratch.state, cols, panel.d_k);
+    u.add_product(scratch.kt + row, 1, C, panel.state, cols, panel.d_k);
+    const T* const v = panel.v + row * panel.v_stride;
     u.each([&](Batch& acc, int r, int b) noexcept {
-        const Batch v = Batch::load_aligned(values + r * scratch.value_stride + b * lanes<Arch, T>);
-        acc = compat::fma(Batch(scratch.read_k[row + r]), acc, Batch(scratch.beta[row + r]) * v);
+        const index_t c = b * lanes<Arch, T>;
+        const Batch value = load<Arch>(v + r * panel.v_stride + c, width - c);
+        acc =
+            compat::fma(Batch(scratch.read_k[row + r]), acc, Batch(scratch.beta[row + r]) * value);
     });
-    chunk_solve(u, scratch.minus_a, chunk_tokens, scratch.u, cols, row);
+    chunk_solve(u, scratch.minus_a, C, scratch.u, cols, row);
     u.store_to(scratch.u + row * cols, cols);
+    u.scale_rows(scratch.write + row);
+    u.store_to(scratch.u_write + row * cols, cols);
 
     Tile o;
     o.zero();
-    o.add_product(scratch.q + row * panel.d_k, panel.d_k, scratch.state, cols, panel.d_k);
+    o.add_product(scratch.qt + row, 1, C, panel.state, cols, panel.d_k);
     o.scale_rows(scratch.read_q + row);
-    o.add_product(scratch.p + row * chunk_tokens, chunk_tokens, scratch.u, cols, row + Rows);
-    o.store_to(values, scratch.value_stride);
+    o.add_product(scratch.p + row * C, C, 1, scratch.u, cols, row + Rows);
+    o.store_to(panel.output + row * panel.output_stride, panel.output_stride, width);
 }
 
-template <class Arch, class T>
-void chunk_panel(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T>& scratch) noexcept {
-    using Batch = xsimd::batch<T, Arch>;
-    constexpr index_t cols = ChunkScratch<Arch, T>::panel_cols;
+template <class Arch, class T, index_t C>
+void chunk_panel(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scratch) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
     constexpr int max_rows = tuning::tile_rows<Arch>;
-    for (index_t d = 0; d < panel.d_k; ++d) {
-        for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
-            load<Arch>(panel.state + d * panel.state_stride + c, panel.width - c)
-                .store_aligned(scratch.state + d * cols + c);
-        }
-    }
     for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
-        chunk_rows<Arch, T, rows.value>(panel, scratch, row);
+        panel.width == cols ? chunk_rows<Arch, T, C, rows.value, true>(panel, scratch, row)
+                            : chunk_rows<Arch, T, C, rows.value, false>(panel, scratch, row);
     });
-    for (index_t i = 0; i < panel.n_tokens; ++i) {
-        const Batch decay(scratch.write[i]);
-        for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
-            T* const u = scratch.u + i * cols + c;
-            (Batch::load_aligned(u) * decay).store_aligned(u);
-        }
-    }
     for_each_row_tile<max_rows>(panel.d_k, [&](auto rows, index_t row) noexcept {
         RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
-        tile.load_scaled(scratch.state + row * cols, cols, panel.total_decay);
-        tile.add_product(scratch.kt + row * chunk_tokens, chunk_tokens, scratch.u, cols,
-                         panel.n_tokens);
-        tile.store_to(panel.state + row * panel.state_stride, panel.state_stride, panel.width);
+        tile.load_from(panel.state + row * cols, cols);
+        tile.scale(panel.total_decay);
+        tile.add_product(scratch.kt + row * C, C, 1, scratch.u_write, cols, panel.n_tokens);
+        tile.store_to(panel.state + row * cols, cols);
     });
 }
 

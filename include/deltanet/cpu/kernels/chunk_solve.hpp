@@ -40,7 +40,7 @@ DELTANET_FORCE_INLINE void solve_inside(RegisterTile<Arch, T, Rows, Batches>& ti
 template <class Arch, class T, int Rows, int Batches>
 DELTANET_FORCE_INLINE void chunk_solve(RegisterTile<Arch, T, Rows, Batches>& tile, const T* minus_a,
                                        index_t ld, const T* u, index_t ldu, index_t row) noexcept {
-    tile.add_product(minus_a + row * ld, ld, u, ldu, row);
+    tile.add_product(minus_a + row * ld, ld, 1, u, ldu, row);
     solve_inside(tile, minus_a + row * ld + row, ld, std::make_integer_sequence<int, Rows>{});
 }
 

@@ -30,12 +30,15 @@ class RegisterTile {
         each([](Batch& acc, int, int) noexcept { acc = Batch(T(0)); });
     }
 
-    /// c [rows, cols] times `factor`.
-    DELTANET_FORCE_INLINE void load_scaled(const T* c, index_t ldc, T factor) noexcept {
-        const Batch f(factor);
+    DELTANET_FORCE_INLINE void load_from(const T* c, index_t ldc) noexcept {
         each([=](Batch& acc, int r, int b) noexcept {
-            acc = load<Arch>(c + r * ldc + b * lanes<Arch, T>) * f;
+            acc = load<Arch>(c + r * ldc + b * lanes<Arch, T>);
         });
+    }
+
+    DELTANET_FORCE_INLINE void scale(T factor) noexcept {
+        const Batch f(factor);
+        each([=](Batch& acc, int, int) noexcept { acc = acc * f; });
     }
 
     /// Row r times factors[r].
@@ -43,10 +46,11 @@ class RegisterTile {
         each([=](Batch& acc, int r, int) noexcept { acc = acc * Batch(factors[r]); });
     }
 
-    /// += a [rows, n] b [n, cols].
-    DELTANET_FORCE_INLINE void add_product(const T* a, index_t lda, const T* b, index_t ldb,
-                                           index_t n) noexcept {
-        for (index_t p = 0; p < n; ++p, ++a, b += ldb) add_outer(a, lda, b, RowIndices{});
+    /// += a [rows, n] b [n, cols]. a has any strides: with neighbouring rows side by side, all of a
+    /// step's elements come from one line.
+    DELTANET_FORCE_INLINE void add_product(const T* a, index_t a_row, index_t a_step, const T* b,
+                                           index_t ldb, index_t n) noexcept {
+        for (index_t p = 0; p < n; ++p, a += a_step, b += ldb) add_outer(a, a_row, b, RowIndices{});
     }
 
     DELTANET_FORCE_INLINE void store_to(T* c, index_t ldc) const noexcept {
@@ -106,17 +110,28 @@ class RegisterTile {
     Batch acc_[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Batches)];
 };
 
-/// Calls f(std::integral_constant<int, R>, row0) for tiles of R rows that cover [0, n): as many of
-/// MaxRows as fit, then one of what is left.
+/// Calls f(std::integral_constant<int, R>, row0) for tiles that cover [0, n): as few tiles as
+/// possible with at most MaxRows rows each, and all of nearly the same size R, because a small tile
+/// at the end cannot hide the latency of its multiply-adds.
 template <int MaxRows, class F>
 DELTANET_FORCE_INLINE void for_each_row_tile(index_t n, F&& f) noexcept {
+    if (n == 0) return;
+    const index_t tiles = (n + MaxRows - 1) / MaxRows;
+    const index_t small = n / tiles;  // n = tiles * small + taller
+    const index_t taller = n % tiles;
     index_t row = 0;
-    for (; row + MaxRows <= n; row += MaxRows) f(std::integral_constant<int, MaxRows>{}, row);
-    if (row == n) return;
-    const auto rest = [&]<int... R>(std::integer_sequence<int, R...>) noexcept {
-        (void)((n - row == R + 1 && (f(std::integral_constant<int, R + 1>{}, row), true)) || ...);
+    const auto repeat = [&](auto rows, index_t count) noexcept {
+        for (index_t tile = 0; tile < count; ++tile, row += rows.value) f(rows, row);
     };
-    rest(std::make_integer_sequence<int, MaxRows - 1>{});
+    [&]<int... R>(std::integer_sequence<int, R...>) noexcept {
+        (void)((small + 1 == R + 1 &&
+                (repeat(std::integral_constant<int, R + 1>{}, taller), true)) ||
+               ...);
+        (void)((small == R + 1 &&
+                (repeat(std::integral_constant<int, R + 1>{}, tiles - taller), true)) ||
+               ...);
+    }
+    (std::make_integer_sequence<int, MaxRows>{});
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// deltanet_bench [SUITE] [GOOGLE BENCHMARK OPTION...]: runs a suite (scan, decode, fused, layer,
+/// all) and prints a line for each case:
+///   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x>
+/// us: microseconds per token; spread: (75th - 25th percentile) / median; cycles: of the core, per
+/// token-head or channel-token; floor_ratio: see support/suite.hpp.
+#include "support/bandwidth.hpp"
+#include "support/peak.hpp"
+#include "support/suite.hpp"
+#include <deltanet/cpu/arch.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string_view>
+
+namespace deltanet::bench {
+
+PoolExecutor pool(index_t threads) {
+    static std::map<index_t, std::unique_ptr<ThreadPool>> pools;
+    std::unique_ptr<ThreadPool>& found = pools[threads];
+    if (found == nullptr) found = std::make_unique<ThreadPool>(threads);
+    return PoolExecutor(*found);
+}
+
+namespace {
+
+constexpr int kSamples = 31;
+constexpr double kSampleSeconds = 0.01;  // of a case, in as many runs as it takes
+
+double quantile(std::vector<double> values, double q) {
+    std::sort(values.begin(), values.end());
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+void measure(benchmark::State& state, const CaseMaker& maker) {
+    const Case work = maker.make();
+    work.run();  // pages, caches, workspaces
+    const double once = seconds(work.run);
+    const int runs = std::max(1, static_cast<int>(std::ceil(kSampleSeconds / once)));
+    std::vector<double> us, cycles, ratios;
+    for (auto _ : state) {
+        const double clock = clock_rate();
+        const double floor = work.floor();
+        const double time = seconds([&] {
+                                for (int run = 0; run < runs; ++run) work.run();
+                            }) /
+                            runs;
+        state.SetIterationTime(time);
+        us.push_back(time * 1e6 / work.tokens);
+        cycles.push_back(time * clock / work.units);
+        ratios.push_back(floor / time);
+    }
+    const double median = quantile(us, 0.5);
+    state.counters["us"] = median;
+    state.counters["spread"] = (quantile(us, 0.75) - quantile(us, 0.25)) / median;
+    state.counters["cycles"] = quantile(cycles, 0.5);
+    state.counters["floor_ratio"] = quantile(ratios, 0.5);
+    state.SetLabel(work.note);
+}
+
+/// One line a case, as soon as it is done.
+class LineReporter : public benchmark::BenchmarkReporter {
+  public:
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            const auto value = [&](const char* counter) { return run.counters.at(counter).value; };
+            std::printf("case=%s us=%.4g spread=%.3f cycles=%.4g floor_ratio=%.3f%s%s\n",
+                        run.run_name.function_name.c_str(), value("us"), value("spread"),
+                        value("cycles"), value("floor_ratio"), run.report_label.empty() ? "" : " ",
+                        run.report_label.c_str());
+            std::fflush(stdout);
+        }
+    }
+};
+
+void print_machine() {
+    SequentialExecutor one;
+    const index_t mib = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
+    Bandwidth update(Bandwidth::Kind::update, 256 * mib, 16 * mib);
+    Bandwidth copy(Bandwidth::Kind::copy, 256 * mib, 16 * mib);
+    std::vector<double> updates, copies, peaks, clocks;
+    for (int sample = 0; sample < 15; ++sample) {
+        clocks.push_back(clock_rate());
+        peaks.push_back(fma_peak());
+        updates.push_back(update.sample(one));
+        copies.push_back(copy.sample(one));
+    }
+    std::printf(
+        "# arch=%s threads=%u clock=%.3g GHz fma_peak=%.4g GFLOP/s (%.3g per cycle)"
+        " dram_update=%.3g GB/s dram_copy=%.3g GB/s (one thread, medians)\n",
+        cpu::arch_name<cpu::default_arch>(), std::thread::hardware_concurrency(),
+        quantile(clocks, 0.5) * 1e-9, quantile(peaks, 0.5) * 1e-9,
+        quantile(peaks, 0.5) / quantile(clocks, 0.5), quantile(updates, 0.5) * 1e-9,
+        quantile(copies, 0.5) * 1e-9);
+    std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+    const std::map<std::string_view, Suite (*)()> suites = {{"scan", scan_suite},
+                                                            {"decode", decode_suite},
+                                                            {"fused", fused_suite},
+                                                            {"layer", layer_suite}};
+    const std::string_view wanted = argc > 1 && argv[1][0] != '-' ? argv[1] : "all";
+    bool known = wanted == "all";
+    for (const auto& [name, make] : suites) {
+        if (wanted != "all" && wanted != name) continue;
+        known = true;
+        for (const CaseMaker& maker : make()) {
+            benchmark::RegisterBenchmark(
+                maker.name.c_str(), [maker](benchmark::State& state) { measure(state, maker); })
+                ->UseManualTime()
+                ->Iterations(kSamples)
+                ->Unit(benchmark::kMicrosecond);
+        }
+    }
+    if (!known) {
+        std::fprintf(
+            stderr, "deltanet_bench: SUITE: expected scan, decode, fused, layer or all, found %s\n",
+            std::string(wanted).c_str());
+        return 2;
+    }
+    if (argc > 1 && argv[1][0] != '-') {
+        argv[1] = argv[0];
+        --argc, ++argv;
+    }
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    print_machine();
+    LineReporter reporter;
+    return benchmark::RunSpecifiedBenchmarks(&reporter) > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace deltanet::bench
+
+int main(int argc, char** argv) { return deltanet::bench::run(argc, argv); }

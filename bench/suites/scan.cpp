@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Prefill: the delta rule over whole sequences. Floor: the 6 d_k d_v flops of the recurrence per
+/// token and value head, at the multiply-add peak of as many threads.
+#include "support/delta_data.hpp"
+#include "support/peak.hpp"
+#include "support/suite.hpp"
+
+#include <memory>
+
+namespace deltanet::bench {
+
+namespace {
+
+template <class E>
+double fma_peak_of_all(E executor) {
+    const index_t threads = executor.concurrency();
+    if (threads == 1) return fma_peak();
+    std::vector<double> peaks(static_cast<std::size_t>(threads));
+    executor.parallel_for(threads, [&](index_t part, index_t) {
+        peaks[static_cast<std::size_t>(part)] = fma_peak();
+    });
+    double sum = 0.0;
+    for (const double peak : peaks) sum += peak;
+    return sum;
+}
+
+CaseMaker scan_case(const HeadShape& shape, index_t tokens, index_t threads) {
+    const std::string name =
+        detail::concat("scan_f32_", shape.text(), "_T", tokens, "_n1_t", threads);
+    return {name, [=] {
+                const auto data = std::make_shared<DeltaData>(shape, tokens, 1, 1);
+                const auto workspace = std::make_shared<Workspace>();
+                const PoolExecutor executor = pool(threads);
+                const auto token_heads = static_cast<double>(tokens * shape.n_heads_v);
+                const double flops = 6.0 * static_cast<double>(shape.d_k * shape.d_v) * token_heads;
+                return Case{.name = name,
+                            .tokens = static_cast<double>(tokens),
+                            .units = token_heads,
+                            .run =
+                                [=] {
+                                    CpuBackend<cpu::default_arch, PoolExecutor> backend(executor);
+                                    const DeltaRuleArgs<float> args = data->args();
+                                    delta_rule(
+                                        backend, args,
+                                        workspace->acquire(backend.delta_rule_scratch_bytes(args)));
+                                },
+                            .floor = [=] { return flops / fma_peak_of_all(executor); }};
+            }};
+}
+
+}  // namespace
+
+Suite scan_suite() {
+    const HeadShape qwen3_next{128, 128, 16, 32};
+    const HeadShape olmo_hybrid{96, 192, 30, 30};
+    const HeadShape qwen3_5_27b{128, 128, 16, 48};
+    const HeadShape small{64, 64, 16, 32};
+    Suite suite;
+    for (const index_t tokens : {64, 1024, 4096}) suite.push_back(scan_case(qwen3_next, tokens, 1));
+    for (const HeadShape& shape : {olmo_hybrid, qwen3_5_27b, small})
+        suite.push_back(scan_case(shape, 1024, 1));
+    suite.push_back(scan_case({128, 128, 1, 2}, 64, 1));
+    suite.push_back(scan_case({128, 128, 1, 1}, 1024, 1));
+    suite.push_back(scan_case(qwen3_next, 1024, 2));
+    for (const index_t tokens : {1, 2, 4, 8, 15, 16, 32, 48, 63})
+        suite.push_back(scan_case(qwen3_next, tokens, 1));
+    return suite;
+}
+
+}  // namespace deltanet::bench

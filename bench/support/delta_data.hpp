@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Inputs of the delta rule as the layer hands them over: q, k and v as columns of the
+/// convolution's output, rows of one token side by side.
+#pragma once
+
+#include "bandwidth.hpp"
+#include <deltanet/cpu/backend.hpp>
+#include <deltanet/workspace.hpp>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace deltanet::bench {
+
+struct HeadShape {
+    index_t d_k, d_v, n_heads_k, n_heads_v;
+
+    /// d128_16x32, d96x192_30x30
+    [[nodiscard]] std::string text() const {
+        using detail::concat;
+        return concat("d", d_k, d_v == d_k ? std::string() : concat("x", d_v), "_", n_heads_k, "x",
+                      n_heads_v);
+    }
+    [[nodiscard]] index_t state_size() const noexcept { return n_heads_v * d_k * d_v; }
+};
+
+inline void fill_random(std::mt19937& random, float* to, index_t n, float low, float high) {
+    std::uniform_real_distribution<float> uniform(low, high);
+    for (index_t i = 0; i < n; ++i) to[i] = uniform(random);
+}
+
+/// `slots` states, and `sequences` sequences of `tokens` tokens that use `sequences` of them at a
+/// time.
+class DeltaData {
+  public:
+    DeltaData(const HeadShape& shape, index_t tokens, index_t sequences, index_t slots)
+        : shape_(shape),
+          n_(tokens * sequences),
+          conv_(n_ * conv_dim()),
+          decay_log_(n_ * shape.n_heads_v),
+          beta_(n_ * shape.n_heads_v),
+          states_(slots * shape.state_size(), 0.0F),
+          output_(n_ * shape.n_heads_v * shape.d_v) {
+        std::mt19937 random(1);
+        // Unit length on average, as after the L2 norm.
+        const float key = std::sqrt(3.0F / static_cast<float>(shape.d_k));
+        const index_t key_dim = shape.n_heads_k * shape.d_k;
+        for (index_t t = 0; t < n_; ++t) {
+            float* const row = conv_.data() + t * conv_dim();
+            fill_random(random, row, 2 * key_dim, -key, key);
+            fill_random(random, row + 2 * key_dim, conv_dim() - 2 * key_dim, -1.0F, 1.0F);
+        }
+        fill_random(random, decay_log_.data(), decay_log_.size(), -0.1F, 0.0F);
+        fill_random(random, beta_.data(), beta_.size(), 0.0F, 1.0F);
+        for (index_t s = 0; s < sequences; ++s)
+            spans_.push_back({s * tokens, tokens, s, Start::resume});
+    }
+
+    /// The arguments for slots [first_slot, first_slot + sequences).
+    [[nodiscard]] DeltaRuleArgs<float> args(index_t first_slot = 0) {
+        for (std::size_t s = 0; s < spans_.size(); ++s)
+            spans_[s].slot = first_slot + static_cast<index_t>(s);
+        const index_t key_dim = shape_.n_heads_k * shape_.d_k;
+        const auto heads = [&](index_t column, index_t count, index_t d) {
+            return View<const float, 3>(conv_.data() + column, {n_, count, d}, {conv_dim(), d, 1});
+        };
+        DeltaRuleArgs<float> args;
+        args.q = heads(0, shape_.n_heads_k, shape_.d_k);
+        args.k = heads(key_dim, shape_.n_heads_k, shape_.d_k);
+        args.v = heads(2 * key_dim, shape_.n_heads_v, shape_.d_v);
+        args.decay_log = {decay_log_.data(), {n_, shape_.n_heads_v}};
+        args.beta = {beta_.data(), {n_, shape_.n_heads_v}};
+        args.state = {
+            states_.data(),
+            {states_.size() / shape_.state_size(), shape_.n_heads_v, shape_.d_k, shape_.d_v}};
+        args.output = {output_.data(), {n_, shape_.n_heads_v, shape_.d_v}};
+        args.sequences = spans_;
+        return args;
+    }
+
+  private:
+    [[nodiscard]] index_t conv_dim() const noexcept {
+        return 2 * shape_.n_heads_k * shape_.d_k + shape_.n_heads_v * shape_.d_v;
+    }
+
+    HeadShape shape_;
+    index_t n_;
+    Buffer conv_, decay_log_, beta_, states_, output_;
+    std::vector<SequenceSpan> spans_;
+};
+
+}  // namespace deltanet::bench

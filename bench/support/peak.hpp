@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// What one core can do at most, measured in the running process next to every sample:
+/// multiply-adds per second, and the clock.
+#pragma once
+
+#include <deltanet/cpu/arch.hpp>
+#include <deltanet/cpu/simd.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace deltanet::bench {
+
+using Clock = std::chrono::steady_clock;
+
+template <class F>
+[[nodiscard]] double seconds(F&& f) {
+    const auto begin = Clock::now();
+    f();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Keeps the compiler from knowing or dropping `value`.
+template <class T>
+DELTANET_FORCE_INLINE void opaque(T& value) {
+    asm volatile("" : "+m"(value)::"memory");
+}
+
+/// Independent chains of multiply-adds, enough to cover their latency and few enough for the
+/// registers.
+template <class Arch, int... I>
+[[nodiscard]] double fma_burst(std::int64_t steps, std::integer_sequence<int, I...>) {
+    using Batch = xsimd::batch<float, Arch>;
+    Batch acc[] = {Batch(static_cast<float>(I))...};
+    float factor = 0.5F;
+    opaque(factor);
+    const Batch a(factor);
+    const Batch b(1.0F);
+    const double time = seconds([&] {
+        Batch r[] = {acc[I]...};
+        for (std::int64_t step = 0; step < steps; ++step) {
+            ((r[I] = cpu::compat::fma(r[I], a, b)), ...);
+        }
+        ((acc[I] = r[I]), ...);
+    });
+    for (Batch& batch : acc) opaque(batch);
+    return 2.0 * static_cast<double>(steps) * sizeof...(I) * Batch::size / time;
+}
+
+/// float32 multiply-adds of one core in flop/s: the best of a few short bursts.
+[[nodiscard]] inline double fma_peak() {
+    double best = 0.0;
+    for (int burst = 0; burst < 3; ++burst) {
+        best = std::max(best,
+                        fma_burst<cpu::default_arch>(20000, std::make_integer_sequence<int, 12>{}));
+    }
+    return best;
+}
+
+/// Cycles per second, from a chain of integer multiplications of known latency: 3 cycles on every
+/// x86 core since 2008 and on most 64-bit Arm cores.
+[[nodiscard]] inline double clock_rate() {
+    constexpr std::int64_t steps = 60000;
+    double best = 0.0;
+    for (int burst = 0; burst < 3; ++burst) {
+        std::uint64_t value = 3;
+        const double time = seconds([&] {
+            for (std::int64_t step = 0; step < steps; ++step) {
+                value *= value;
+                asm volatile("" : "+r"(value));
+            }
+        });
+        opaque(value);
+        best = std::max(best, 3.0 * static_cast<double>(steps) / time);
+    }
+    return best;
+}
+
+}  // namespace deltanet::bench
