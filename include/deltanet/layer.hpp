@@ -68,9 +68,10 @@ class DeltaNetLayer {
 
         project(normed_input(batch, x, buffers), buffers);
         observe_projections(observer, buffers);
-        convolve(batch, slots.conv(options.layer), buffers);
+        // One pass, or two for an observer who wants to see what lies between.
+        convolve(batch, slots.conv(options.layer), buffers, !kObserved<O>);
         observe(observer, Stage::conv_output_silu, buffers.conv);
-        normalise(buffers);
+        if constexpr (kObserved<O>) normalise(buffers);
         observe(observer, Stage::q_conv_normed, query(buffers));
         observe(observer, Stage::k_conv_normed, key(buffers));
         run_gates(buffers);
@@ -164,13 +165,18 @@ class DeltaNetLayer {
         w(x, y, buffers.scratch, backend_.executor());
     }
 
-    void convolve(const Batch& batch, View<float, 3> state, const Buffers& buffers) {
+    void convolve(const Batch& batch, View<float, 3> state, const Buffers& buffers,
+                  bool with_norm) {
+        const std::optional<HeadNorm> norm =
+            with_norm ? std::optional(HeadNorm{config_.d_k, config_.l2_form, config_.l2_eps})
+                      : std::nullopt;
         const struct {
             ProjectionSegment segment;
             index_t per_group;
-        } parts[] = {{weights_.layout.q, config_.d_k},
-                     {weights_.layout.k, config_.d_k},
-                     {weights_.layout.v, config_.heads_per_group() * config_.d_v}};
+            std::optional<HeadNorm> norm;
+        } parts[] = {{weights_.layout.q, config_.d_k, norm},
+                     {weights_.layout.k, config_.d_k, norm},
+                     {weights_.layout.v, config_.heads_per_group() * config_.d_v, {}}};
         index_t channel = 0;
         for (const auto& part : parts) {
             const index_t n = config_.n_heads_k * part.per_group;
@@ -182,7 +188,8 @@ class DeltaNetLayer {
                                                            : weights_.conv_bias,
                                             .state = state.slice(2, channel, n),
                                             .output = buffers.conv.slice(1, channel, n),
-                                            .sequences = batch.sequences()});
+                                            .sequences = batch.sequences(),
+                                            .norm = part.norm});
             channel += n;
         }
     }

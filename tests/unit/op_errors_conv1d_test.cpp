@@ -72,6 +72,10 @@ TEST_CASE("conv1d: bad weights", "[errors][conv1d]") {
              a.weight = {p, {5, 4}};
          },
          "conv1d: weight: expected shape [6, 4], found shape [5, 4]"},
+        {[&](Args& a) { a.norm = HeadNorm{.d = 4}; },
+         "conv1d: norm.d: expected a divisor of the 6 channels, found 4"},
+        {[&](Args& a) { a.norm = HeadNorm{.d = 0}; },
+         "conv1d: norm.d: expected a divisor of the 6 channels, found 0"},
         {[&](Args& a) { a.weight = without_data(a.weight); },
          "conv1d: weight: expected data for shape [6, 4], found a null pointer"},
         {[&](Args& a) {

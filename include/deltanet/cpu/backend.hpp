@@ -5,8 +5,8 @@
 /// Nothing allocates. Results depend neither on the executor nor on the number of its threads.
 #pragma once
 
+#include <deltanet/cpu/conv_plan.hpp>
 #include <deltanet/cpu/delta_plan.hpp>
-#include <deltanet/cpu/kernels/conv1d.hpp>
 #include <deltanet/cpu/kernels/gated_rmsnorm.hpp>
 #include <deltanet/cpu/kernels/gates.hpp>
 #include <deltanet/cpu/kernels/l2norm.hpp>
@@ -45,8 +45,9 @@ class CpuBackend {
 
     template <class T>
     void conv1d(const Conv1dArgs<T>& args) {
-        const auto widths = std::integer_sequence<int, 2, 3, 4, 5, 6, 7, 8>{};
-        args.silu ? conv1d_any_width<true>(args, widths) : conv1d_any_width<false>(args, widths);
+        const cpu::ConvPlan<Arch, T> plan(args);
+        executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t) { plan.run(task); });
+        if (args.norm && !plan.can_norm(args)) norm_afterwards(args);
     }
 
     template <class T>
@@ -159,6 +160,18 @@ class CpuBackend {
         return cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.v.size(2),
                                                      args.v.size(1) / args.k.size(1), args.mode);
     }
+    /// The heads of the rows that sequences name.
+    template <class T>
+    void norm_afterwards(const Conv1dArgs<T>& args) {
+        const index_t d = args.norm->d;
+        for (const SequenceSpan& sequence : args.sequences) {
+            const View<T, 3> heads(args.output.ptr(sequence.first_token),
+                                   {sequence.n_tokens, args.output.size(1) / d, d},
+                                   {args.output.stride(0), d, 1});
+            l2norm(L2NormArgs<T>{heads, heads, args.norm->form, args.norm->eps});
+        }
+    }
+
     [[nodiscard]] index_t workers() { return static_cast<index_t>(executor_.concurrency()); }
 
     [[nodiscard]] static constexpr index_t n_task(index_t n, index_t per_task) noexcept {
@@ -194,64 +207,6 @@ class CpuBackend {
                 .group_stride = view.stride(1),
                 .head_stride = view.stride(2),
                 .per_group = view.size(2)};
-    }
-
-    template <bool Silu, class T, int... W>
-    void conv1d_any_width(const Conv1dArgs<T>& args, std::integer_sequence<int, W...>) {
-        (void)((args.weight.size(1) == W && (conv1d_tasks<W, Silu>(args), true)) || ...);
-    }
-
-    /// Tasks are channel blocks, each with all sequences, so that a block's weights are gathered
-    /// once; with fewer blocks than workers also ranges of sequences. Blocks do not cross input
-    /// groups.
-    template <int W, bool Silu, class T>
-    void conv1d_tasks(const Conv1dArgs<T>& args) {
-        const bool one_group =
-            args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
-        const index_t groups = one_group ? 1 : args.input.size(1);
-        const index_t group_size = one_group ? args.output.size(1) : args.input.size(2);
-        const auto n_sequences = static_cast<index_t>(args.sequences.size());
-        const index_t blocks_per_group = n_task(group_size, cpu::tuning::conv_channels);
-        const index_t blocks = groups * blocks_per_group;
-        if (blocks == 0 || n_sequences == 0) return;
-        const index_t wanted = workers() > 1 ? workers() * cpu::tuning::tasks_per_worker : 1;
-        const index_t parts = std::clamp<index_t>(n_task(wanted, blocks), 1, n_sequences);
-        executor_.parallel_for(blocks * parts, [&](index_t task, index_t) {
-            const index_t block = task / parts;
-            const index_t group = block / blocks_per_group;
-            const index_t offset = block % blocks_per_group * cpu::tuning::conv_channels;
-            const index_t part = task % parts;
-            conv1d_block<W, Silu>(
-                args, group, offset, group * group_size + offset,
-                std::min(cpu::tuning::conv_channels, group_size - offset),
-                args.sequences.subspan(static_cast<std::size_t>(part * n_sequences / parts),
-                                       static_cast<std::size_t>((part + 1) * n_sequences / parts -
-                                                                part * n_sequences / parts)));
-        });
-    }
-
-    /// Channels [channel, channel + n_channels), which lie at `offset` in `group` of the input.
-    template <int W, bool Silu, class T>
-    static void conv1d_block(const Conv1dArgs<T>& args, index_t group, index_t offset,
-                             index_t channel, index_t n_channels,
-                             std::span<const SequenceSpan> sequences) {
-        cpu::kernels::Conv1dWeights<T> weights;
-        const T* const bias = args.bias.data() == nullptr ? nullptr : args.bias.ptr(channel);
-        cpu::kernels::conv1d_pack<Arch>(args.weight.ptr(channel), args.weight.stride(0),
-                                        args.weight.stride(1), W, bias, args.bias.stride(0),
-                                        n_channels, weights);
-        for (const SequenceSpan& sequence : sequences) {
-            cpu::kernels::conv1d<Arch, T, W, Silu>(
-                weights, {.input = args.input.ptr(sequence.first_token, group) + offset,
-                          .input_stride = args.input.stride(0),
-                          .state = args.state.ptr(sequence.slot, index_t{0}, channel),
-                          .state_stride = args.state.stride(1),
-                          .output = args.output.ptr(sequence.first_token, channel),
-                          .output_stride = args.output.stride(0),
-                          .n_tokens = sequence.n_tokens,
-                          .n_channels = n_channels,
-                          .fresh = sequence.start == Start::fresh});
-        }
     }
 
     E executor_;

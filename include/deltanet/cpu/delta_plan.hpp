@@ -35,12 +35,11 @@ class DeltaPlan {
           scale_(static_cast<T>(args.scale != 0.0 ? args.scale
                                                   : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
         n_parts_ = choose_parts(concurrency);
+        items_per_task_ = choose_items(concurrency);
     }
 
     [[nodiscard]] index_t n_tasks() const noexcept {
-        const index_t units = heads_per_group_ * units_per_head_;
-        return units == 0 ? 0
-                          : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
+        return (n_items() + items_per_task_ - 1) / items_per_task_;
     }
 
     /// Scratch bytes of one worker.
@@ -55,22 +54,9 @@ class DeltaPlan {
 
     /// `scratch` has `worker_bytes` bytes and belongs to this call alone.
     void run(index_t task, T* scratch) const noexcept {
-        const index_t part = task % n_parts_;
-        const index_t key_head = task / n_parts_ % n_heads_k_;
-        const SequenceSpan& sequence =
-            args_.sequences[static_cast<std::size_t>(task / n_parts_ / n_heads_k_)];
-        const index_t units = heads_per_group_ * units_per_head_;
-        const index_t first = part * units / n_parts_;
-        const index_t last = (part + 1) * units / n_parts_;
-        if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
-            run_chunked(sequence, key_head, first, last, scratch);
-            return;
-        }
-        if (sequence.start == Start::fresh) {
-            for (index_t unit = first; unit < last; ++unit)
-                clear(sequence, columns(key_head, unit));
-        }
-        if (sequence.n_tokens > 0) run_recurrent(sequence, key_head, first, last, scratch);
+        const index_t last = std::min(n_items(), (task + 1) * items_per_task_);
+        for (index_t item = task * items_per_task_; item < last; ++item)
+            run_item(item, item + 1 < last, scratch);
     }
 
   private:
@@ -80,6 +66,51 @@ class DeltaPlan {
         index_t first;
         index_t width;
     };
+
+    /// An item is one part of the columns of one key head of one sequence.
+    [[nodiscard]] index_t n_items() const noexcept {
+        const index_t units = heads_per_group_ * units_per_head_;
+        return units == 0 ? 0
+                          : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
+    }
+    struct Item {
+        const SequenceSpan& sequence;
+        index_t key_head;
+        index_t first;  ///< units
+        index_t last;
+    };
+    [[nodiscard]] Item item_at(index_t item) const noexcept {
+        const index_t part = item % n_parts_;
+        const index_t units = heads_per_group_ * units_per_head_;
+        return {args_.sequences[static_cast<std::size_t>(item / n_parts_ / n_heads_k_)],
+                item / n_parts_ % n_heads_k_, part * units / n_parts_,
+                (part + 1) * units / n_parts_};
+    }
+
+    /// `more`: the next item belongs to the same task.
+    void run_item(index_t index, bool more, T* scratch) const noexcept {
+        const Item item = item_at(index);
+        const SequenceSpan& sequence = item.sequence;
+        if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
+            run_chunked(sequence, item.key_head, item.first, item.last, scratch);
+            return;
+        }
+        if (sequence.start == Start::fresh) {
+            for (index_t unit = item.first; unit < item.last; ++unit)
+                clear(sequence, columns(item.key_head, unit));
+        }
+        if (sequence.n_tokens == 0) return;
+        const T* after = nullptr;
+        if (more) {
+            const Item next = item_at(index + 1);
+            after = state_of(next.sequence, columns(next.key_head, next.first));
+        }
+        run_recurrent(sequence, item.key_head, item.first, item.last, after, scratch);
+    }
+
+    [[nodiscard]] T* state_of(const SequenceSpan& sequence, const Columns& c) const noexcept {
+        return args_.state.ptr(sequence.slot, c.h, 0, c.first);
+    }
 
     [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
         const index_t j = unit / units_per_head_;  // which of the value heads of the key head
@@ -110,14 +141,31 @@ class DeltaPlan {
                                    std::max<index_t>(1, heads_per_group_ * units_per_head_));
     }
 
+    /// Short sequences, which are bound by memory, go many to a task, so that the state of one is
+    /// fetched while the one before is computed.
+    [[nodiscard]] index_t choose_items(index_t concurrency) const noexcept {
+        for (const SequenceSpan& sequence : args_.sequences) {
+            if (takes_chunks(sequence)) return 1;
+        }
+        return std::max<index_t>(1, n_items() / (concurrency * tuning::tasks_per_worker));
+    }
+
     void clear(const SequenceSpan& sequence, const Columns& c) const noexcept {
         for (index_t i = 0; i < d_k_; ++i) {
             fill_zero<Arch>(args_.state.ptr(sequence.slot, c.h, i, c.first), c.width);
         }
     }
 
+    /// The state of the value head behind that of `unit`.
+    [[nodiscard]] const T* next_head(const SequenceSpan& sequence, index_t key_head, index_t unit,
+                                     index_t last_unit, const T* after) const noexcept {
+        const index_t next = (unit / units_per_head_ + 1) * units_per_head_;
+        return next < last_unit ? state_of(sequence, columns(key_head, next)) : after;
+    }
+
+    /// `after`: the first state of the task's next item, null for none.
     void run_recurrent(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
-                       index_t last_unit, T* memory) const noexcept {
+                       index_t last_unit, const T* after, T* memory) const noexcept {
         kernels::RecurrentScratch<Arch, T> scratch{};
         scratch.carve(memory, d_k_);
         for (index_t done = 0; done < sequence.n_tokens; done += tuning::recurrent_tokens) {
@@ -128,6 +176,7 @@ class DeltaPlan {
                                           d_k_, scratch);
             for (index_t unit = first_unit; unit < last_unit; ++unit) {
                 const Columns c = columns(key_head, unit);
+                const T* const next = next_head(sequence, key_head, unit, last_unit, after);
                 kernels::delta_recurrent<Arch, T>(
                     {.v = args_.v.ptr(t, c.h, c.first),
                      .v_stride = args_.v.stride(0),
@@ -139,6 +188,7 @@ class DeltaPlan {
                      .state_stride = args_.state.stride(2),
                      .output = args_.output.ptr(t, c.h, c.first),
                      .output_stride = args_.output.stride(0),
+                     .next = next == nullptr ? nullptr : next + c.first * d_k_,
                      .width = c.width,
                      .n_tokens = n_tokens,
                      .d_k = d_k_,
@@ -237,6 +287,7 @@ class DeltaPlan {
     index_t heads_per_group_;
     index_t units_per_head_;
     index_t n_parts_ = 1;
+    index_t items_per_task_ = 1;
     T scale_;
 };
 

@@ -7,6 +7,8 @@
 
 #include <deltanet/cpu/xsimd_compat.hpp>
 
+#include <type_traits>
+
 namespace deltanet::cpu {
 
 /// Elements of a batch, signed.
@@ -41,26 +43,38 @@ DELTANET_FORCE_INLINE void store(T* p, const xsimd::batch<T, Arch>& x, index_t c
     for (index_t i = 0; i < count; ++i) p[i] = buffer[i];
 }
 
+/// f(i, count) for vectors of elements that cover [0, n): whole ones with the number of lanes as a
+/// constant, so that `load` and `store` fold to one instruction and the loop keeps its registers,
+/// then the tail.
+template <class Arch, class T, class F>
+DELTANET_FORCE_INLINE void for_each_vector(index_t n, F&& f) noexcept {
+    index_t i = 0;
+    for (; i + lanes<Arch, T> <= n; i += lanes<Arch, T>)
+        f(i, std::integral_constant<index_t, lanes<Arch, T>>{});
+    if (i < n) f(i, n - i);
+}
+
 /// n elements, or zeros.
 template <class Arch, class T>
 DELTANET_FORCE_INLINE void copy(const T* from, T* to, index_t n) noexcept {
-    for (index_t i = 0; i < n; i += lanes<Arch, T>)
-        store<Arch>(to + i, load<Arch>(from + i, n - i), n - i);
+    for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+        store<Arch>(to + i, load<Arch>(from + i, count), count);
+    });
 }
 template <class Arch, class T>
 DELTANET_FORCE_INLINE void fill_zero(T* to, index_t n) noexcept {
-    for (index_t i = 0; i < n; i += lanes<Arch, T>) {
-        store<Arch>(to + i, xsimd::batch<T, Arch>(T(0)), n - i);
-    }
+    for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+        store<Arch>(to + i, xsimd::batch<T, Arch>(T(0)), count);
+    });
 }
 
 /// sum x[i] y[i]: lane by lane, then across the lanes.
 template <class Arch, class T>
 [[nodiscard]] DELTANET_FORCE_INLINE T dot(const T* x, const T* y, index_t n) noexcept {
     xsimd::batch<T, Arch> sum(T(0));
-    for (index_t i = 0; i < n; i += lanes<Arch, T>) {
-        sum = compat::fma(load<Arch>(x + i, n - i), load<Arch>(y + i, n - i), sum);
-    }
+    for_each_vector<Arch, T>(n, [&](index_t i, auto count) noexcept {
+        sum = compat::fma(load<Arch>(x + i, count), load<Arch>(y + i, count), sum);
+    });
     return compat::reduce_add(sum);
 }
 

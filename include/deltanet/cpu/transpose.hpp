@@ -63,10 +63,14 @@ DELTANET_FORCE_INLINE void transpose(const T* from, index_t from_stride, T* to, 
                                    to_stride);
         }
     }
-    for (index_t r = 0; r < n_rows; ++r) {
-        for (index_t c = r < whole_rows ? whole_cols : 0; c < n_cols; ++c)
-            to[c * to_stride + r] = from[r * from_stride + c];
-    }
+    const auto rest = [=](index_t first_row, index_t last_row, index_t first_col) noexcept {
+        for (index_t c = first_col; c < n_cols; ++c) {
+            for (index_t r = first_row; r < last_row; ++r)
+                to[c * to_stride + r] = from[r * from_stride + c];
+        }
+    };
+    rest(0, whole_rows, whole_cols);
+    rest(whole_rows, n_rows, 0);
 }
 
 }  // namespace deltanet::cpu

@@ -17,14 +17,22 @@ inline constexpr index_t chunk_tokens = 16;
 static_assert(grid_tokens % chunk_tokens<default_arch> == 0);
 
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
-inline constexpr index_t chunked_from_tokens = 16;
+inline constexpr index_t chunked_from_tokens = 12;
 
 /// Tokens that the recurrent form takes through all columns of a key head before the next ones:
 /// their keys and queries, packed, and one tile of the state fit into the L1 cache or near it.
 inline constexpr index_t recurrent_tokens = 16;
 
-/// Channels of one convolution task: their weights are gathered once and stay in the L1 cache.
+/// Channels of one convolution task at most: their weights stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
+
+/// Rows of the batch that a convolution task takes: few enough that their pages stay in the TLB
+/// while the channel blocks go by.
+inline constexpr index_t conv_rows = 64;
+
+/// Tokens that the convolution computes at once: an input is loaded once for all of them, and their
+/// chains of exp and division overlap.
+inline constexpr int conv_tokens = 4;
 
 /// Elements that a task of an elementwise op reads at least, so that handing it out is not what
 /// costs.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Oracle of ops/conv1d.hpp: one channel and one token at a time, sums in double.
+/// Oracle of ops/conv1d.hpp: one channel and one token at a time, sums in double; the norm
+/// afterwards.
 #pragma once
 
 #include <deltanet/ops/conv1d.hpp>
+#include <deltanet/reference/l2norm.hpp>
 #include <deltanet/reference/scalar_math.hpp>
 
 namespace deltanet::reference {
@@ -38,6 +40,12 @@ void conv1d(const Conv1dArgs<T>& args) {
                 state(i, c) = static_cast<T>(u(sequence.n_tokens - taps + i));
             }
         }
+        if (!args.norm) continue;
+        const View<T, 2> rows = args.output.slice(0, sequence.first_token, sequence.n_tokens);
+        const index_t d = args.norm->d;
+        const View<T, 3> heads(rows.data(), {rows.size(0), rows.size(1) / d, d},
+                               {rows.stride(0), d, 1});
+        l2norm(L2NormArgs<T>{heads, heads, args.norm->form, args.norm->eps});
     }
 }
 

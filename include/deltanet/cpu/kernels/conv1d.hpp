@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Causal depthwise convolution of a block of channels along one sequence, then SiLU:
+/// Causal depthwise convolution of a block of channels along a stretch of a sequence, SiLU, and the
+/// L2 norm of each head, in one pass:
 ///   y[t, c] = silu( bias[c] + sum_i weight[c, i] u[t - (W - 1) + i, c] ),   u = old state rows,
-///   then inputs
-/// Vectors run over channels. Row after row, not channel after channel: rows of different tokens
-/// lie a multiple of 4 KiB apart in a model's tensors and would fight for the same cache sets, of
-/// which this order needs only W at a time.
+///   then inputs;   then y / sqrt(sum y^2 + eps) or y / max(sqrt(sum y^2), eps) over the head
+/// Vectors run over channels, a few tokens at a time: an input is loaded once for all the outputs
+/// that it is a tap of, and the long chains of exp and division of several tokens overlap.
 #pragma once
 
+#include <deltanet/cpu/kernels/l2norm.hpp>
 #include <deltanet/cpu/simd.hpp>
+#include <deltanet/cpu/transpose.hpp>
 #include <deltanet/cpu/tuning.hpp>
+
+#include <utility>
 
 namespace deltanet::cpu::kernels {
 
-/// Weights of one block, tap by tap, zero behind the last channel up to a full vector.
+/// Weights of one block, tap by tap.
 template <class T>
 struct Conv1dWeights {
     alignas(64) T taps[8][tuning::conv_channels];  ///< [W, channels]
@@ -25,18 +29,24 @@ template <class Arch, class T>
 void conv1d_pack(const T* weight, index_t channel_stride, index_t tap_stride, index_t n_taps,
                  const T* bias, index_t bias_stride, index_t n_channels,
                  Conv1dWeights<T>& packed) noexcept {
-    static_assert(tuning::conv_channels % lanes<Arch, T> == 0);
-    const index_t n_padded = (n_channels + lanes<Arch, T> - 1) / lanes<Arch, T> * lanes<Arch, T>;
-    for (index_t i = 0; i < n_taps; ++i) {
-        for (index_t c = 0; c < n_channels; ++c) {
-            packed.taps[i][c] = weight[c * channel_stride + i * tap_stride];
+    if (tap_stride == 1) {
+        transpose(weight, channel_stride, packed.taps[0], tuning::conv_channels, n_channels,
+                  n_taps);
+    } else {
+        for (index_t i = 0; i < n_taps; ++i) {
+            for (index_t c = 0; c < n_channels; ++c)
+                packed.taps[i][c] = weight[c * channel_stride + i * tap_stride];
         }
-        for (index_t c = n_channels; c < n_padded; ++c) packed.taps[i][c] = T(0);
     }
-    for (index_t c = 0; c < n_padded; ++c) {
-        packed.bias[c] = bias != nullptr && c < n_channels ? bias[c * bias_stride] : T(0);
+    if (bias == nullptr) {
+        fill_zero<Arch>(packed.bias, n_channels);
+    } else {
+        for (index_t c = 0; c < n_channels; ++c) packed.bias[c] = bias[c * bias_stride];
     }
 }
+
+/// What is done to the heads of the output.
+enum class ConvNorm { none, rsqrt, max };
 
 /// One block of channels of one sequence. Strides in elements; channels lie side by side.
 template <class T>
@@ -48,8 +58,12 @@ struct Conv1dBlock {
     T* output;  ///< [n_tokens, n_channels]
     index_t output_stride;
     index_t n_tokens;
+    index_t first;  ///< tokens [first, last) are computed
+    index_t last;
     index_t n_channels;  ///< at most tuning::conv_channels
     bool fresh;          ///< the state is zeros and its memory is not read
+    index_t head;        ///< channels of a head, a divisor of n_channels; without a norm n_channels
+    T eps;               ///< of the norm
 };
 
 /// The last W - 1 rows of (old state, inputs). With fewer than W - 1 tokens some old rows move up,
@@ -70,30 +84,83 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
     }
 }
 
-template <class Arch, class T, int W, bool Silu>
-void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
+/// Tokens, W - 1 + Tokens rows of u and as many rows of output as tokens.
+template <class Arch, class T, int W, bool Silu, ConvNorm Norm, int Tokens>
+struct Conv1dTile {
     using Batch = xsimd::batch<T, Arch>;
-    alignas(64) T zeros[tuning::conv_channels];
-    if (block.fresh) fill_zero<Arch>(zeros, block.n_channels);
-    const T* rows[static_cast<std::size_t>(W)];  // u[t - (W - 1)] to u[t]
-    for (index_t i = 0; i + 1 < W; ++i) {
-        rows[i + 1] = block.fresh ? zeros : block.state + i * block.state_stride;
+    static constexpr int n_rows = W - 1 + Tokens;
+
+    const T* rows[static_cast<std::size_t>(n_rows)];
+    T* out[static_cast<std::size_t>(Tokens)];
+    Batch sums[static_cast<std::size_t>(Tokens)];  ///< of squares, lane by lane
+
+    /// Channels [c, c + count), in the same order of arithmetic for every tile: oldest tap first.
+    template <class Count, int... R, int... I, int... K>
+    DELTANET_FORCE_INLINE void vector(const Conv1dWeights<T>& weights, index_t c, Count count,
+                                      std::integer_sequence<int, R...>,
+                                      std::integer_sequence<int, I...>,
+                                      std::integer_sequence<int, K...>) noexcept {
+        const Batch u[] = {load<Arch>(rows[R] + c, count)...};
+        const Batch bias = load<Arch>(weights.bias + c, count);
+        Batch y[] = {(static_cast<void>(K), bias)...};
+        const auto tap = [&](int i) noexcept {
+            const Batch w = load<Arch>(weights.taps[i] + c, count);
+            ((y[K] = compat::fma(w, u[K + i], y[K])), ...);
+        };
+        (tap(I), ...);
+        if constexpr (Silu) ((y[K] = silu(y[K])), ...);
+        if constexpr (Norm != ConvNorm::none) ((sums[K] = compat::fma(y[K], y[K], sums[K])), ...);
+        (store<Arch>(out[K] + c, y[K], count), ...);
     }
-    for (index_t t = 0; t < block.n_tokens; ++t) {
-        for (index_t i = 0; i + 1 < W; ++i) rows[i] = rows[i + 1];
-        rows[W - 1] = block.input + t * block.input_stride;
-        T* const out = block.output + t * block.output_stride;
-        for (index_t c = 0; c < block.n_channels; c += lanes<Arch, T>) {
-            const index_t count = block.n_channels - c;
-            Batch y = load<Arch>(weights.bias + c);
-            for (index_t i = 0; i < W; ++i) {
-                y = compat::fma(load<Arch>(weights.taps[i] + c), load<Arch>(rows[i] + c, count), y);
+
+    DELTANET_FORCE_INLINE void run(const Conv1dWeights<T>& weights,
+                                   const Conv1dBlock<T>& block) noexcept {
+        for (index_t c0 = 0; c0 < block.n_channels; c0 += block.head) {
+            for (Batch& sum : sums) sum = Batch(T(0));
+            for_each_vector<Arch, T>(block.head, [&](index_t i, auto count) noexcept {
+                vector(weights, c0 + i, count, std::make_integer_sequence<int, n_rows>{},
+                       std::make_integer_sequence<int, W>{},
+                       std::make_integer_sequence<int, Tokens>{});
+            });
+            if constexpr (Norm == ConvNorm::none) continue;
+            for (int k = 0; k < Tokens; ++k) {
+                const Batch factor = inverse_length<Arch, T, Norm == ConvNorm::max>(
+                    compat::reduce_add(sums[k]), block.eps);
+                T* const y = out[k] + c0;
+                for_each_vector<Arch, T>(block.head, [&](index_t i, auto count) noexcept {
+                    store<Arch>(y + i, load<Arch>(y + i, count) * factor, count);
+                });
             }
-            if constexpr (Silu) y = silu(y);
-            store<Arch>(out + c, y, count);
         }
     }
-    conv1d_update_state<Arch>(block, W - 1);
+};
+
+/// Tokens [t, t + Tokens) of the block.
+template <class Arch, class T, int W, bool Silu, ConvNorm Norm, int Tokens>
+DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
+                                         const Conv1dBlock<T>& block, const T* zeros,
+                                         index_t t) noexcept {
+    Conv1dTile<Arch, T, W, Silu, Norm, Tokens> tile;
+    for (int r = 0; r < W - 1 + Tokens; ++r) {
+        const index_t token = t - (W - 1) + r;
+        tile.rows[r] = token >= 0    ? block.input + token * block.input_stride
+                       : block.fresh ? zeros
+                                     : block.state + (token + W - 1) * block.state_stride;
+    }
+    for (int k = 0; k < Tokens; ++k) tile.out[k] = block.output + (t + k) * block.output_stride;
+    tile.run(weights, block);
+}
+
+/// Tokens [first, last). The state is read only where first < W - 1.
+template <class Arch, class T, int W, bool Silu, ConvNorm Norm>
+void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
+    constexpr int tokens = tuning::conv_tokens;
+    alignas(64) T zeros[tuning::conv_channels];
+    if (block.fresh) fill_zero<Arch>(zeros, block.n_channels);
+    index_t t = block.first;
+    for (; t + tokens <= block.last; t += tokens)
+        conv1d_tokens<Arch, T, W, Silu, Norm, tokens>(weights, block, zeros, t);
+    for (; t < block.last; ++t) conv1d_tokens<Arch, T, W, Silu, Norm, 1>(weights, block, zeros, t);
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -70,6 +70,7 @@ struct RecurrentTile {
     index_t state_stride;
     T* output;  ///< [n_tokens, width]
     index_t output_stride;
+    const T* next;  ///< [d_k * width] to be fetched meanwhile; null for none
     index_t width;  ///< 1 to recurrent_cols
     index_t n_tokens;
     index_t d_k;
@@ -109,8 +110,18 @@ struct RecurrentStep {
     }
 };
 
-/// One token: reads the state from `from` and writes it to `to`, which may be the same.
-template <class Arch, class T, int Batches>
+/// The lines of half a tile row, the `half`-th of what is to be fetched.
+template <index_t Cols, class T>
+DELTANET_FORCE_INLINE void fetch_half_row(const T* next, index_t half) noexcept {
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+    constexpr index_t step = (Cols / 2 + line - 1) / line * line;
+    for (index_t c = 0; c < step; c += line) __builtin_prefetch(next + half * step + c, 0, 2);
+}
+
+/// One token: reads the state from `from` and writes it to `to`, which may be the same. Fetch: the
+/// memory of the next state is asked for meanwhile, evenly spread and in the order of its
+/// addresses, which is what memory serves fastest.
+template <class Arch, class T, int Batches, bool Fetch>
 void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch,
                      index_t t, const T* from, index_t from_stride, T* to,
                      index_t to_stride) noexcept {
@@ -128,6 +139,7 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
     RecurrentStep<Arch, T, Batches> step;
     step.clear();
     for (index_t i = 0; i < tile.d_k; ++i) {
+        if constexpr (Fetch) fetch_half_row<Batches * lanes<Arch, T>>(tile.next, i);
         step.read_row(from + i * from_stride, Batch(k[i]), Batch(q[i]), all);
     }
     for (int b = 0; b < Batches; ++b) {
@@ -137,7 +149,9 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
         store<Arch>(o + column, scale * compat::fma(kq, u, decay * step.m[b]), count);
         step.p[b] = u;
     }
-    for (index_t i = 0; i < tile.d_k; ++i) {
+    for (index_t i = tile.d_k - 1; i >= 0; --i) {
+        if constexpr (Fetch)
+            fetch_half_row<Batches * lanes<Arch, T>>(tile.next, 2 * tile.d_k - 1 - i);
         step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]), decay, all);
     }
 }
@@ -160,10 +174,12 @@ void recurrent_tokens(const RecurrentTile<T>& tile,
     for (index_t t = 0; t < tile.n_tokens; ++t) {
         const bool from_slot = !ragged && t == 0;
         const bool to_slot = !ragged && t + 1 == tile.n_tokens;
-        recurrent_token<Arch, T, Batches>(tile, scratch, t, from_slot ? tile.state : scratch.state,
-                                          from_slot ? tile.state_stride : cols,
-                                          to_slot ? tile.state : scratch.state,
-                                          to_slot ? tile.state_stride : cols);
+        const auto kernel = tile.next != nullptr && t == 0
+                                ? &recurrent_token<Arch, T, Batches, true>
+                                : &recurrent_token<Arch, T, Batches, false>;
+        kernel(tile, scratch, t, from_slot ? tile.state : scratch.state,
+               from_slot ? tile.state_stride : cols, to_slot ? tile.state : scratch.state,
+               to_slot ? tile.state_stride : cols);
     }
     if (ragged) {
         for (index_t i = 0; i < tile.d_k; ++i) {

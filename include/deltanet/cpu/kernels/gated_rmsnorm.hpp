@@ -28,10 +28,10 @@ void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride, c
     using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, z += z_stride, y += y_stride) {
         const Batch factor = inverse_rms<Arch>(x, n, eps);
-        for (index_t i = 0; i < n; i += lanes<Arch, T>) {
-            const Batch normed = load<Arch>(x + i, n - i) * factor * load<Arch>(w + i, n - i);
-            store<Arch>(y + i, Gate::apply(normed, load<Arch>(z + i, n - i)), n - i);
-        }
+        for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+            const Batch normed = load<Arch>(x + i, count) * factor * load<Arch>(w + i, count);
+            store<Arch>(y + i, Gate::apply(normed, load<Arch>(z + i, count)), count);
+        });
     }
 }
 

@@ -7,26 +7,31 @@
 
 namespace deltanet::cpu::kernels {
 
+/// 1 / sqrt(sum + eps), or with MaxForm 1 / max(sqrt(sum), eps), in every lane.
+template <class Arch, class T, bool MaxForm>
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_length(T sum, T eps) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    Batch length;
+    if constexpr (MaxForm) {
+        const Batch bound(eps);
+        length = xsimd::sqrt(Batch(sum));
+        length = xsimd::select(length < bound, bound, length);  // a NaN stays, unlike with max()
+    } else {
+        length = xsimd::sqrt(Batch(sum) + Batch(eps));
+    }
+    return Batch(T(1)) / length;
+}
+
 /// x [n_rows, n] -> y [n_rows, n], which may be x. MaxForm: the second formula.
 template <class Arch, class T, bool MaxForm>
 void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows, index_t n,
             T eps) noexcept {
-    using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
-        const Batch sum(dot<Arch>(x, x, n));
-        Batch length;
-        if constexpr (MaxForm) {
-            const Batch bound(eps);
-            length = xsimd::sqrt(sum);
-            length =
-                xsimd::select(length < bound, bound, length);  // a NaN stays, unlike with max()
-        } else {
-            length = xsimd::sqrt(sum + Batch(eps));
-        }
-        const Batch factor = Batch(T(1)) / length;
-        for (index_t i = 0; i < n; i += lanes<Arch, T>) {
-            store<Arch>(y + i, load<Arch>(x + i, n - i) * factor, n - i);
-        }
+        const xsimd::batch<T, Arch> factor =
+            inverse_length<Arch, T, MaxForm>(dot<Arch>(x, x, n), eps);
+        for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+            store<Arch>(y + i, load<Arch>(x + i, count) * factor, count);
+        });
     }
 }
 

@@ -23,10 +23,10 @@ void rmsnorm(const T* x, index_t x_stride, const T* w, T offset, T* y, index_t y
     using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
         const Batch factor = inverse_rms<Arch>(x, n, eps);
-        for (index_t i = 0; i < n; i += lanes<Arch, T>) {
-            const Batch weight = load<Arch>(w + i, n - i) + Batch(offset);
-            store<Arch>(y + i, load<Arch>(x + i, n - i) * factor * weight, n - i);
-        }
+        for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+            const Batch weight = load<Arch>(w + i, count) + Batch(offset);
+            store<Arch>(y + i, load<Arch>(x + i, count) * factor * weight, count);
+        });
     }
 }
 

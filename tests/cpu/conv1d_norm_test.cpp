@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The convolution with the L2 norm of its heads in the same pass, and its cut into blocks of rows.
+#include "fixtures.hpp"
+
+using namespace deltanet;
+using namespace deltanet::test;
+
+namespace {
+
+template <class T>
+struct Problem {
+    Problem(index_t n_tokens, index_t heads, index_t d, index_t width, index_t n_slots = 1)
+        : input({n_tokens, 1, heads * d}, 3, 1),
+          weight({heads * d, width}),
+          state({n_slots, width - 1, heads * d}, 2),
+          output({n_tokens, heads * d}, 5, 3) {}
+
+    Problem& random(std::mt19937& generator) {
+        input.random(generator, -2, 2);
+        weight.random(generator, -1, 1);
+        state.random(generator, -2, 2);
+        output.fill(T(7));
+        return *this;
+    }
+    Problem& copy_from(Problem& other) {
+        input.copy_from(other.input);
+        weight.copy_from(other.weight);
+        state.copy_from(other.state);
+        output.copy_from(other.output);
+        return *this;
+    }
+    [[nodiscard]] Conv1dArgs<T> args(std::span<const SequenceSpan> sequences,
+                                     std::optional<HeadNorm> norm = {}) {
+        return {.input = input.cview(),
+                .weight = weight.cview(),
+                .state = state.view(),
+                .output = output.view(),
+                .sequences = sequences,
+                .norm = norm};
+    }
+    [[nodiscard]] View<T, 3> heads(const SequenceSpan& s, index_t d) {
+        const View<T, 2> o = output.view();
+        return {o.ptr(s.first_token), {s.n_tokens, o.size(1) / d, d}, {o.stride(0), d, 1}};
+    }
+
+    Tensor<T, 3> input;
+    Tensor<T, 2> weight;
+    Tensor<T, 3> state;
+    Tensor<T, 2> output;
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("conv1d with a norm is conv1d and l2norm, bit for bit", "[conv1d]", float,
+                   double) {
+    using T = TestType;
+    std::mt19937 generator(141);
+    // Heads of less than a vector, ragged ones, whole ones, and one that no block can hold.
+    for (const index_t d : {1, 3, 16, 20, 64, 96, 128, 256, 260}) {
+        for (const index_t n_tokens : {1, 2, 3, 5, 9}) {
+            for (const L2Form form : {L2Form::rsqrt, L2Form::max}) {
+                const SequenceSpan sequence{0, n_tokens, 0, Start::resume};
+                const HeadNorm norm{.d = d, .form = form, .eps = 1e-3};
+                Problem<T> fused(n_tokens, 5, d, 4);
+                fused.random(generator);
+                Problem<T> apart(n_tokens, 5, d, 4);
+                apart.copy_from(fused);
+                Problem<T> oracle(n_tokens, 5, d, 4);
+                oracle.copy_from(fused);
+                TestBackend backend;
+                ReferenceBackend reference;
+                conv1d(backend, fused.args({&sequence, 1}, norm));
+                conv1d(backend, apart.args({&sequence, 1}));
+                const View<T, 3> heads = apart.heads(sequence, d);
+                l2norm(backend, L2NormArgs<T>{heads, heads, form, norm.eps});
+                conv1d(reference, oracle.args({&sequence, 1}, norm));
+                CAPTURE(d, n_tokens, static_cast<int>(form));
+                CHECK(fused.output.red_zone_intact());
+                CHECK(bit_equal(fused.output.values(), apart.output.values()));
+                CHECK(bit_equal(fused.state.values(), apart.state.values()));
+                // As for the convolution (conv1d_test.cpp, W = 4), against a row of length about 1;
+                // the norm adds half a rounding per element and 4 more. Short rows, which the norm
+                // enlarges, are covered by the comparison of bits.
+                if (d >= 16) {
+                    check_elements(fused.output.values(), oracle.output.values(),
+                                   eps<T>() * (12.0 + 0.5 * static_cast<double>(d)),
+                                   eps<T>() * 4.0 * 9.0);
+                }
+            }
+        }
+    }
+}
+
+TEMPLATE_TEST_CASE("conv1d: sequences that begin and end anywhere in the row blocks", "[conv1d]",
+                   float, double) {
+    using T = TestType;
+    std::mt19937 generator(142);
+    constexpr index_t rows = cpu::tuning::conv_rows;
+    // Longer than two blocks, cut at and around their borders, without tokens at both ends.
+    const std::vector<SequenceSpan> sequences{{3 * rows + 10, 0, 5, Start::fresh},
+                                              {0, 1, 3, Start::resume},
+                                              {1, 2 * rows, 1, Start::fresh},
+                                              {2 * rows + 1, 2, 4, Start::resume},
+                                              {2 * rows + 3, rows - 3, 0, Start::resume},
+                                              {3 * rows, 10, 2, Start::fresh},
+                                              {0, 0, 6, Start::resume}};
+    for (index_t width = 2; width <= 8; ++width) {
+        Problem<T> one(3 * rows + 10, 3, 20, width, 7);
+        one.random(generator);
+        Problem<T> other(3 * rows + 10, 3, 20, width, 7);
+        other.copy_from(one);
+        Problem<T> each(3 * rows + 10, 3, 20, width, 7);
+        each.copy_from(one);
+        Problem<T> oracle(3 * rows + 10, 3, 20, width, 7);
+        oracle.copy_from(one);
+        TestBackend backend;
+        BackwardBackend backward;
+        ReferenceBackend reference;
+        conv1d(backend, one.args(sequences));
+        conv1d(backward, other.args(sequences));
+        for (const SequenceSpan& s : sequences) conv1d(backend, each.args({&s, 1}));
+        conv1d(reference, oracle.args(sequences));
+        CAPTURE(width);
+        CHECK(bit_equal(one.output.values(), other.output.values()));
+        CHECK(bit_equal(one.state.values(), other.state.values()));
+        CHECK(bit_equal(one.output.values(), each.output.values()));
+        CHECK(bit_equal(one.state.values(), each.state.values()));
+        CHECK(bit_equal(one.state.values(), oracle.state.values()));
+        const auto w = static_cast<double>(width);
+        check_elements(one.output.values(), oracle.output.values(), 8.0 * eps<T>(),
+                       eps<T>() * w * (2.0 * w + 1.0));
+    }
+}
