@@ -12,19 +12,6 @@ namespace deltanet::bench {
 
 namespace {
 
-template <class E>
-double fma_peak_of_all(E executor) {
-    const index_t threads = executor.concurrency();
-    if (threads == 1) return fma_peak();
-    std::vector<double> peaks(static_cast<std::size_t>(threads));
-    executor.parallel_for(threads, [&](index_t part, index_t) {
-        peaks[static_cast<std::size_t>(part)] = fma_peak();
-    });
-    double sum = 0.0;
-    for (const double peak : peaks) sum += peak;
-    return sum;
-}
-
 CaseMaker scan_case(const HeadShape& shape, index_t tokens, index_t threads) {
     const std::string name =
         detail::concat("scan_f32_", shape.text(), "_T", tokens, "_n1_t", threads);

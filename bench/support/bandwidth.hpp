@@ -42,17 +42,40 @@ class Buffer {
     index_t n_;
 };
 
-/// to[i] = from[i] * factor. The same array twice: update in place; two arrays: copy.
+/// Streams that a walk through memory runs along side by side: with one, the hardware fetches less
+/// far ahead than memory could serve.
+inline constexpr index_t kStreams = 4;
+
+/// to[i] = from[i] * factor. The same array twice: update in place; two arrays: copy. n is a
+/// multiple of kStreams cache lines.
 template <class Arch = cpu::default_arch>
 inline void scale(const float* from, float* to, index_t n, float factor) {
     using Batch = xsimd::batch<float, Arch>;
-    constexpr index_t step = 4 * static_cast<index_t>(Batch::size);
+    constexpr index_t size = static_cast<index_t>(Batch::size);
+    const index_t stream = n / kStreams;
     const Batch f(factor);
-    for (index_t i = 0; i + step <= n; i += step) {
-        for (index_t b = 0; b < step; b += static_cast<index_t>(Batch::size)) {
-            (Batch::load_unaligned(from + i + b) * f).store_unaligned(to + i + b);
+    for (index_t i = 0; i < stream; i += 16) {
+        for (index_t s = 0; s < n; s += stream) {
+            for (index_t b = 0; b < 16; b += size)
+                (Batch::load_unaligned(from + s + i + b) * f).store_unaligned(to + s + i + b);
         }
     }
+}
+
+/// The sum of all elements, of little use but that they were read. n as above.
+template <class Arch = cpu::default_arch>
+[[nodiscard]] float read(const float* from, index_t n) {
+    using Batch = xsimd::batch<float, Arch>;
+    constexpr index_t size = static_cast<index_t>(Batch::size);
+    const index_t stream = n / kStreams;
+    Batch sums[kStreams] = {Batch(0.0F), Batch(0.0F), Batch(0.0F), Batch(0.0F)};
+    for (index_t i = 0; i < stream; i += 16) {
+        for (index_t s = 0; s < kStreams; ++s) {
+            for (index_t b = 0; b < 16; b += size)
+                sums[s] = sums[s] + Batch::load_unaligned(from + s * stream + i + b);
+        }
+    }
+    return cpu::compat::reduce_add((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 /// One sample of the bandwidth: walks through a large buffer in pieces, so that each call meets
@@ -60,7 +83,7 @@ inline void scale(const float* from, float* to, index_t n, float factor) {
 /// (`piece` small).
 class Bandwidth {
   public:
-    enum class Kind { update, copy };
+    enum class Kind { update, copy, read };
 
     Bandwidth(Kind kind, index_t total_floats, index_t piece_floats)
         : kind_(kind),
@@ -85,9 +108,15 @@ class Bandwidth {
                 executor.parallel_for(threads, [&](index_t part, index_t) {
                     const index_t begin = piece_ * part / threads / 64 * 64;
                     const index_t end = piece_ * (part + 1) / threads / 64 * 64;
-                    scale(from + begin, to + begin, end - begin, 1.0F);
+                    if (kind_ == Kind::read) {
+                        float sum = read(from + begin, end - begin);
+                        opaque(sum);
+                    } else {
+                        scale(from + begin, to + begin, end - begin, 1.0F);
+                    }
                 });
-                bytes += 2.0 * sizeof(float) * static_cast<double>(piece_);
+                const double passes = kind_ == Kind::read ? 1.0 : 2.0;
+                bytes += passes * sizeof(float) * static_cast<double>(piece_);
             }
         });
         return bytes / time;

@@ -39,7 +39,7 @@ class DeltaData {
     DeltaData(const HeadShape& shape, index_t tokens, index_t sequences, index_t slots)
         : shape_(shape),
           n_(tokens * sequences),
-          conv_(n_ * conv_dim()),
+          conv_(n_ * row_stride()),
           decay_log_(n_ * shape.n_heads_v),
           beta_(n_ * shape.n_heads_v),
           states_(slots * shape.state_size(), 0.0F),
@@ -49,7 +49,7 @@ class DeltaData {
         const float key = std::sqrt(3.0F / static_cast<float>(shape.d_k));
         const index_t key_dim = shape.n_heads_k * shape.d_k;
         for (index_t t = 0; t < n_; ++t) {
-            float* const row = conv_.data() + t * conv_dim();
+            float* const row = conv_.data() + t * row_stride();
             fill_random(random, row, 2 * key_dim, -key, key);
             fill_random(random, row + 2 * key_dim, conv_dim() - 2 * key_dim, -1.0F, 1.0F);
         }
@@ -65,7 +65,8 @@ class DeltaData {
             spans_[s].slot = first_slot + static_cast<index_t>(s);
         const index_t key_dim = shape_.n_heads_k * shape_.d_k;
         const auto heads = [&](index_t column, index_t count, index_t d) {
-            return View<const float, 3>(conv_.data() + column, {n_, count, d}, {conv_dim(), d, 1});
+            return View<const float, 3>(conv_.data() + column, {n_, count, d},
+                                        {row_stride(), d, 1});
         };
         DeltaRuleArgs<float> args;
         args.q = heads(0, shape_.n_heads_k, shape_.d_k);
@@ -85,6 +86,9 @@ class DeltaData {
     [[nodiscard]] index_t conv_dim() const noexcept {
         return 2 * shape_.n_heads_k * shape_.d_k + shape_.n_heads_v * shape_.d_v;
     }
+
+    /// As the layer lays its buffers out.
+    [[nodiscard]] index_t row_stride() const noexcept { return conv_dim() + 16; }
 
     HeadShape shape_;
     index_t n_;

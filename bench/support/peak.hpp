@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 namespace deltanet::bench {
 
@@ -57,6 +58,20 @@ template <class Arch, int... I>
                         fma_burst<cpu::default_arch>(20000, std::make_integer_sequence<int, 12>{}));
     }
     return best;
+}
+
+/// The sum over an executor's threads, all busy at once.
+template <class E>
+[[nodiscard]] double fma_peak_of_all(E executor) {
+    const index_t threads = executor.concurrency();
+    if (threads == 1) return fma_peak();
+    std::vector<double> peaks(static_cast<std::size_t>(threads));
+    executor.parallel_for(threads, [&](index_t part, index_t) {
+        peaks[static_cast<std::size_t>(part)] = fma_peak();
+    });
+    double sum = 0.0;
+    for (const double peak : peaks) sum += peak;
+    return sum;
 }
 
 /// Cycles per second, from a chain of integer multiplications of known latency: 3 cycles on every

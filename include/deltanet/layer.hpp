@@ -93,10 +93,10 @@ class DeltaNetLayer {
     struct Buffers {
         View<float, 2> input;      ///< [n_tokens, hidden]: normed or reordered x; unused otherwise
         View<float, 2> projected;  ///< [n_tokens, layout.width]
-        View<float, 2> conv;       ///< [n_tokens, conv_dim]
+        View<float, 2> conv;       ///< [n_tokens, conv_dim], padded rows
         View<float, 2> decay_log;  ///< [n_tokens, H_v]
         View<float, 2> beta;       ///< [n_tokens, H_v]
-        View<float, 3> attention;  ///< [n_tokens, H_v, d_v]
+        View<float, 3> attention;  ///< [n_tokens, H_v, d_v], padded rows
         View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
         std::span<std::byte> scratch;
     };
@@ -114,13 +114,21 @@ class DeltaNetLayer {
         Buffers b;
         b.input = carver.take<float, 2>({n_tokens, c.hidden});
         b.projected = carver.take<float, 2>({n_tokens, weights_.layout.width});
-        b.conv = carver.take<float, 2>({n_tokens, c.conv_dim()});
+        b.conv = padded_rows(carver, n_tokens, c.conv_dim());
         b.decay_log = carver.take<float, 2>({n_tokens, c.n_heads_v});
         b.beta = carver.take<float, 2>({n_tokens, c.n_heads_v});
-        b.attention = carver.take<float, 3>({n_tokens, c.n_heads_v, c.d_v});
+        b.attention = heads(padded_rows(carver, n_tokens, c.value_dim()), 0, c.n_heads_v, c.d_v);
         b.normed = carver.take<float, 3>({n_outputs, c.n_heads_v, c.d_v});
         b.scratch = {carver.take_bytes(scratch), static_cast<std::size_t>(scratch)};
         return b;
+    }
+
+    /// Rows [n, width] one cache line further apart than they are wide: in models they would lie a
+    /// multiple of 4 KiB apart, and a head's rows fight for the same few sets of every cache.
+    static View<float, 2> padded_rows(detail::Carver& carver, index_t n, index_t width) {
+        constexpr index_t line = 64 / sizeof(float);
+        const index_t stride = (width + line - 1) / line * line + line;
+        return carver.take<float, 2>({n, stride}).slice(1, 0, width);
     }
 
     void check(const Batch& batch, View<const float, 2> x, View<float, 2> y,

@@ -23,6 +23,9 @@ inline constexpr index_t chunked_from_tokens = 12;
 /// their keys and queries, packed, and one tile of the state fit into the L1 cache or near it.
 inline constexpr index_t recurrent_tokens = 16;
 
+/// Streams in which the recurrent form fetches the next head's state.
+inline constexpr index_t fetch_streams = 4;
+
 /// Channels of one convolution task at most: their weights stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
 

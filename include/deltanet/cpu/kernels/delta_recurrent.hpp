@@ -110,17 +110,23 @@ struct RecurrentStep {
     }
 };
 
-/// The lines of half a tile row, the `half`-th of what is to be fetched.
+/// Asks for the lines of half a tile row: the `half`-th of the 2 d_k that a token's two sweeps have
+/// room for. They walk through a few streams side by side, each in the order of its addresses:
+/// memory serves that fastest (on a Zen 3 core 124 us against 145 us with one stream and 180 us
+/// without, 16 / 32 heads of 128).
 template <index_t Cols, class T>
-DELTANET_FORCE_INLINE void fetch_half_row(const T* next, index_t half) noexcept {
+DELTANET_FORCE_INLINE void fetch_half_row(const T* next, index_t half, index_t d_k) noexcept {
+    constexpr index_t streams = tuning::fetch_streams;
     constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
     constexpr index_t step = (Cols / 2 + line - 1) / line * line;
-    for (index_t c = 0; c < step; c += line) __builtin_prefetch(next + half * step + c, 0, 2);
+    const index_t per_stream = (2 * d_k + streams - 1) / streams;
+    const T* const from = next + (half % streams * per_stream + half / streams) * step;
+    for (index_t c = 0; c < step; c += line) __builtin_prefetch(from + c, 0, 2);
 }
 
 /// One token: reads the state from `from` and writes it to `to`, which may be the same. Fetch: the
-/// memory of the next state is asked for meanwhile, evenly spread and in the order of its
-/// addresses, which is what memory serves fastest.
+/// memory of the next state is asked for meanwhile. The second sweep goes backwards: what the first
+/// one left in the L1 cache are the last rows.
 template <class Arch, class T, int Batches, bool Fetch>
 void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch,
                      index_t t, const T* from, index_t from_stride, T* to,
@@ -139,7 +145,7 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
     RecurrentStep<Arch, T, Batches> step;
     step.clear();
     for (index_t i = 0; i < tile.d_k; ++i) {
-        if constexpr (Fetch) fetch_half_row<Batches * lanes<Arch, T>>(tile.next, i);
+        if constexpr (Fetch) fetch_half_row<Batches * lanes<Arch, T>>(tile.next, i, tile.d_k);
         step.read_row(from + i * from_stride, Batch(k[i]), Batch(q[i]), all);
     }
     for (int b = 0; b < Batches; ++b) {
@@ -151,7 +157,7 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
     }
     for (index_t i = tile.d_k - 1; i >= 0; --i) {
         if constexpr (Fetch)
-            fetch_half_row<Batches * lanes<Arch, T>>(tile.next, 2 * tile.d_k - 1 - i);
+            fetch_half_row<Batches * lanes<Arch, T>>(tile.next, 2 * tile.d_k - 1 - i, tile.d_k);
         step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]), decay, all);
     }
 }
