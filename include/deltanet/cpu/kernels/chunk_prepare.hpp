@@ -66,13 +66,17 @@ struct ChunkScratch {
 /// C].
 template <class Arch, class T, index_t C>
 void lower_product(const T* at, const T* kt, T* product, index_t n_tokens, index_t d_k) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    // A chunk may be narrower than a panel of state columns.
+    constexpr index_t batches = C / lanes<Arch, T> < tuning::tile_batches<Arch>
+                                    ? C / lanes<Arch, T>
+                                    : tuning::tile_batches<Arch>;
+    constexpr index_t cols = batches * lanes<Arch, T>;
     static_assert(C % cols == 0);
     for (index_t col = 0; col < n_tokens; col += cols) {
         for_each_row_tile<tuning::tile_rows<Arch>>(
             n_tokens - col, [=](auto rows, index_t row0) noexcept {
                 const index_t row = col + row0;
-                RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
+                RegisterTile<Arch, T, rows.value, static_cast<int>(batches)> tile;
                 tile.zero();
                 tile.add_product(at + row, 1, C, kt + col, C, d_k);
                 tile.store_to(product + row * C + col, C);
