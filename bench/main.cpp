@@ -20,11 +20,11 @@
 
 namespace deltanet::bench {
 
-PoolExecutor pool(index_t threads) {
+ThreadPoolExecutor pool(index_t threads) {
     static std::map<index_t, std::unique_ptr<ThreadPool>> pools;
     std::unique_ptr<ThreadPool>& found = pools[threads];
     if (found == nullptr) found = std::make_unique<ThreadPool>(threads);
-    return PoolExecutor(*found);
+    return ThreadPoolExecutor(*found);
 }
 
 namespace {

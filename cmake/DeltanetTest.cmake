@@ -9,16 +9,7 @@
 #   The same sources once per row of the arch table below, as suites "<suite>_<arch>", all of them with
 #   the label <suite>; a case whose arch this CPU lacks is reported as skipped.
 
-# name|flags. The features that a CPU must have are read off the flags ("-mfma": "fma"), so the flags
-# can never ask for more than was tested; hence no -march=x86-64-v3 here. Baseline is whatever the
-# compiler does by default, plus the preset's own flags.
-set(DELTANET_ARCH_TABLE "baseline|")
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-  list(APPEND DELTANET_ARCH_TABLE
-       "avx2|-mavx2 -mfma"
-       "avx512|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma"
-       "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mfma")
-endif()
+include(DeltanetArchs)
 set(DELTANET_TEST_ARCHES "all" CACHE STRING
     "Arches of the cpu tests: all, or a list of names such as baseline;avx2")
 
@@ -66,13 +57,14 @@ function(deltanet_add_arch_test suite)
     if(flags)
       if(NOT TARGET deltanet_arch_run)
         add_executable(deltanet_arch_run "${launcher_source}")
+        target_include_directories(deltanet_arch_run PRIVATE "${PROJECT_SOURCE_DIR}/include")
       endif()
       separate_arguments(flags UNIX_COMMAND "${flags}")
       list(TRANSFORM flags REPLACE "^-m" "" OUTPUT_VARIABLE features)
       list(JOIN features "," features)
       list(APPEND arguments OPTIONS ${flags} LAUNCHER $<TARGET_FILE:deltanet_arch_run> ${features})
       try_run(status compiled "${PROJECT_BINARY_DIR}/arch_run/${arch}" "${launcher_source}"
-              ARGS ${features})
+              CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/include" ARGS ${features})
       if(status EQUAL DELTANET_SKIPPED)
         list(APPEND arguments ONE_CTEST_TEST)
       elseif(NOT status EQUAL 0)

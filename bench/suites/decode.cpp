@@ -27,14 +27,14 @@ CaseMaker decode_case(const HeadShape& shape, index_t sequences, index_t threads
             const auto update =
                 std::make_shared<Bandwidth>(Bandwidth::Kind::update, 640 * kMiB / 4, 16 * kMiB / 4);
             const auto round = std::make_shared<index_t>(0);
-            const PoolExecutor executor = pool(threads);
+            const ThreadPoolExecutor executor = pool(threads);
             const auto bytes = static_cast<double>(2 * state_bytes * sequences);
             return Case{.name = name,
                         .tokens = static_cast<double>(sequences),
                         .units = static_cast<double>(sequences * shape.n_heads_v),
                         .run =
                             [=] {
-                                CpuBackend<cpu::default_arch, PoolExecutor> backend(executor);
+                                CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
                                 const DeltaRuleArgs<float> args = data->args(*round * sequences);
                                 *round = (*round + 1) % rounds;
                                 delta_rule(
@@ -43,7 +43,7 @@ CaseMaker decode_case(const HeadShape& shape, index_t sequences, index_t threads
                             },
                         .floor =
                             [=] {
-                                PoolExecutor same = executor;
+                                ThreadPoolExecutor same = executor;
                                 return bytes / update->sample(same);
                             }};
         }};

@@ -77,12 +77,12 @@ void run_conv(B& backend, ConvData& data, const HeadShape& s, index_t n) {
 }
 
 /// Bytes in and out as if copied: a working set of `floats` in and as many out.
-std::function<double()> copy_floor(index_t floats, PoolExecutor executor) {
+std::function<double()> copy_floor(index_t floats, ThreadPoolExecutor executor) {
     const index_t total = std::max(floats, index_t{1} << 20);
     const auto copy =
         std::make_shared<Bandwidth>(Bandwidth::Kind::copy, total / floats * floats, floats);
     return [=] {
-        PoolExecutor same = executor;
+        ThreadPoolExecutor same = executor;
         return 2.0 * sizeof(float) * static_cast<double>(floats) / copy->sample(same);
     };
 }
@@ -92,16 +92,17 @@ CaseMaker conv_case(const HeadShape& s, index_t n, index_t threads) {
     const std::string name = detail::concat("conv_f32_c", channels, "_T", n, "_n1_t", threads);
     return {name, [=] {
                 const auto data = std::make_shared<ConvData>(s, n);
-                const PoolExecutor executor = pool(threads);
-                return Case{.name = name,
-                            .tokens = static_cast<double>(n),
-                            .units = static_cast<double>(n * channels),
-                            .run =
-                                [=] {
-                                    CpuBackend<cpu::default_arch, PoolExecutor> backend(executor);
-                                    run_conv(backend, *data, s, n);
-                                },
-                            .floor = copy_floor(n * channels, executor)};
+                const ThreadPoolExecutor executor = pool(threads);
+                return Case{
+                    .name = name,
+                    .tokens = static_cast<double>(n),
+                    .units = static_cast<double>(n * channels),
+                    .run =
+                        [=] {
+                            CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
+                            run_conv(backend, *data, s, n);
+                        },
+                    .floor = copy_floor(n * channels, executor)};
             }};
 }
 
@@ -118,14 +119,14 @@ CaseMaker norm_case(const HeadShape& s, index_t n, index_t threads) {
             std::mt19937 random(1);
             fill_random(random, data->input.data(), n * width, -1.0F, 1.0F);
             fill_random(random, data->z.data(), n * width, -3.0F, 3.0F);
-            const PoolExecutor executor = pool(threads);
+            const ThreadPoolExecutor executor = pool(threads);
             return Case{
                 .name = name,
                 .tokens = static_cast<double>(n),
                 .units = static_cast<double>(n * width),
                 .run =
                     [=] {
-                        CpuBackend<cpu::default_arch, PoolExecutor> backend(executor);
+                        CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
                         gated_rmsnorm(
                             backend,
                             GatedRmsNormArgs<float>{

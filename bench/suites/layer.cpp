@@ -17,9 +17,10 @@ namespace {
 /// A layer with random weights and everything that it points at.
 class LayerData {
   public:
-    using Backend = CpuBackend<cpu::default_arch, PoolExecutor>;
+    using Backend = CpuBackend<cpu::default_arch, ThreadPoolExecutor>;
 
-    LayerData(const LayerConfig& config, index_t tokens, index_t sequences, PoolExecutor executor)
+    LayerData(const LayerConfig& config, index_t tokens, index_t sequences,
+              ThreadPoolExecutor executor)
         : layout_(ProjectionLayout::split(config)),
           in_proj_(layout_.width * config.hidden),
           out_proj_(config.hidden * config.value_dim()),
@@ -74,7 +75,7 @@ CaseMaker layer_case(const char* model, const LayerConfig& config, index_t token
     const std::string name =
         detail::concat("layer_", model, "_f32_T", tokens, "_n", sequences, "_t", threads);
     return {name, [=] {
-                const PoolExecutor executor = pool(threads);
+                const ThreadPoolExecutor executor = pool(threads);
                 const auto data = std::make_shared<LayerData>(config, tokens, sequences, executor);
                 const auto read = std::make_shared<Bandwidth>(Bandwidth::Kind::read,
                                                               index_t{64} << 20, index_t{4} << 20);
@@ -90,7 +91,7 @@ CaseMaker layer_case(const char* model, const LayerConfig& config, index_t token
                             .run = [=] { data->run(); },
                             .floor =
                                 [=] {
-                                    PoolExecutor same = executor;
+                                    ThreadPoolExecutor same = executor;
                                     return std::max(flops / fma_peak_of_all(executor),
                                                     bytes / read->sample(same));
                                 }};

@@ -18,21 +18,21 @@ CaseMaker scan_case(const HeadShape& shape, index_t tokens, index_t threads) {
     return {name, [=] {
                 const auto data = std::make_shared<DeltaData>(shape, tokens, 1, 1);
                 const auto workspace = std::make_shared<Workspace>();
-                const PoolExecutor executor = pool(threads);
+                const ThreadPoolExecutor executor = pool(threads);
                 const auto token_heads = static_cast<double>(tokens * shape.n_heads_v);
                 const double flops = 6.0 * static_cast<double>(shape.d_k * shape.d_v) * token_heads;
-                return Case{.name = name,
-                            .tokens = static_cast<double>(tokens),
-                            .units = token_heads,
-                            .run =
-                                [=] {
-                                    CpuBackend<cpu::default_arch, PoolExecutor> backend(executor);
-                                    const DeltaRuleArgs<float> args = data->args();
-                                    delta_rule(
-                                        backend, args,
-                                        workspace->acquire(backend.delta_rule_scratch_bytes(args)));
-                                },
-                            .floor = [=] { return flops / fma_peak_of_all(executor); }};
+                return Case{
+                    .name = name,
+                    .tokens = static_cast<double>(tokens),
+                    .units = token_heads,
+                    .run =
+                        [=] {
+                            CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
+                            const DeltaRuleArgs<float> args = data->args();
+                            delta_rule(backend, args,
+                                       workspace->acquire(backend.delta_rule_scratch_bytes(args)));
+                        },
+                    .floor = [=] { return flops / fma_peak_of_all(executor); }};
             }};
 }
 

@@ -38,6 +38,6 @@ using Suite = std::vector<CaseMaker>;
 [[nodiscard]] Suite layer_suite();
 
 /// The threads of a case `_t<n>`; each number has one pool, which lives as long as the process.
-[[nodiscard]] PoolExecutor pool(index_t threads);
+[[nodiscard]] ThreadPoolExecutor pool(index_t threads);
 
 }  // namespace deltanet::bench

@@ -129,9 +129,9 @@ class ThreadPool {
 
 /// Models Executor: a pool that lives elsewhere, and may serve any number of backends one call at a
 /// time.
-class PoolExecutor {
+class ThreadPoolExecutor {
   public:
-    explicit PoolExecutor(ThreadPool& pool) noexcept : pool_(&pool) {}
+    explicit ThreadPoolExecutor(ThreadPool& pool) noexcept : pool_(&pool) {}
     [[nodiscard]] index_t concurrency() const noexcept { return pool_->concurrency(); }
     template <class F>
     void parallel_for(index_t n, F&& f) const {
@@ -142,6 +142,6 @@ class PoolExecutor {
     ThreadPool* pool_;
 };
 
-static_assert(Executor<PoolExecutor>);
+static_assert(Executor<ThreadPoolExecutor>);
 
 }  // namespace deltanet

@@ -132,3 +132,25 @@ TEMPLATE_TEST_CASE("conv1d: sequences that begin and end anywhere in the row blo
                        eps<T>() * w * (2.0 * w + 1.0));
     }
 }
+
+TEMPLATE_TEST_CASE("conv1d: a fresh sequence without tokens behind a whole row block is zeroed",
+                   "[conv1d]", float, double) {
+    using T = TestType;
+    std::mt19937 generator(143);
+    constexpr index_t rows = cpu::tuning::conv_rows;
+    for (const index_t n_tokens : {index_t{0}, rows, 2 * rows}) {
+        Problem<T> problem(n_tokens, 2, 20, 4, 2);
+        problem.random(generator);
+        const std::vector<SequenceSpan> sequences{{0, n_tokens, 0, Start::resume},
+                                                  {n_tokens, 0, 1, Start::fresh}};
+        TestBackend backend;
+        conv1d(backend, problem.args(sequences));
+        bool zero = true;
+        for (index_t i = 0; i < 3; ++i) {
+            for (index_t c = 0; c < 40; ++c)
+                zero = zero && same_bits(problem.state.view()(1, i, c), T(0));
+        }
+        CAPTURE(n_tokens);
+        CHECK(zero);
+    }
+}

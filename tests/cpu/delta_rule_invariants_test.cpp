@@ -54,6 +54,36 @@ TEMPLATE_TEST_CASE("delta_rule: a chunked sequence cut at the chunk grid gives t
     CHECK(bit_equal(whole.state.values(), parts.state.values()));
 }
 
+TEMPLATE_TEST_CASE("delta_rule: many short sequences, of which a task takes several",
+                   "[delta_rule]", float, double) {
+    using T = TestType;
+    std::mt19937 generator(66);
+    for (const index_t n :
+         {1, 9, 23, 40, 41}) {  // with 5 workers tasks of 1 to 4, the last one ragged
+        DeltaProblem<T> together({n, 1, 1, 20, 12, n});
+        together.random(generator);
+        DeltaProblem<T> backwards({n, 1, 1, 20, 12, n});
+        backwards.copy_from(together);
+        DeltaProblem<T> alone({n, 1, 1, 20, 12, n});
+        alone.copy_from(together);
+        std::vector<SequenceSpan> sequences;
+        for (index_t i = 0; i < n; ++i) {
+            sequences.push_back({i, 1, n - 1 - i, i % 3 == 0 ? Start::fresh : Start::resume});
+        }
+        TestBackend backend;
+        BackwardBackend backward;
+        run_delta_rule(backend, together.args(sequences, ScanMode::automatic));
+        run_delta_rule(backward, backwards.args(sequences, ScanMode::automatic));
+        for (const SequenceSpan& sequence : sequences)
+            run_delta_rule(backend, alone.args({&sequence, 1}, ScanMode::automatic));
+        CAPTURE(n);
+        CHECK(bit_equal(together.output.values(), alone.output.values()));
+        CHECK(bit_equal(together.state.values(), alone.state.values()));
+        CHECK(bit_equal(backwards.output.values(), alone.output.values()));
+        CHECK(bit_equal(backwards.state.values(), alone.state.values()));
+    }
+}
+
 TEMPLATE_TEST_CASE("delta_rule: tiled heads are grouped heads in another order, bit for bit",
                    "[delta_rule]", float, double) {
     using T = TestType;

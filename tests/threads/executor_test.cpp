@@ -89,7 +89,7 @@ TEST_CASE("executors run every task once") {
     for (const index_t threads : {1, 2, 5}) {
         ThreadPool pool(threads);
         CHECK(pool.concurrency() == threads);
-        for (int again = 0; again < 20; ++again) check_executor(PoolExecutor(pool));
+        for (int again = 0; again < 20; ++again) check_executor(ThreadPoolExecutor(pool));
     }
 #if defined(_OPENMP)
     check_executor(OpenMPExecutor());
@@ -126,7 +126,7 @@ TEST_CASE("any number of threads gives the same bits") {
     }
     for (const index_t threads : {2, 4}) {
         ThreadPool pool(threads);
-        const Result actual = run_with(random, PoolExecutor(pool));
+        const Result actual = run_with(random, ThreadPoolExecutor(pool));
         CHECK(bit_equal(actual.y, expected.y));
         CHECK(bit_equal(actual.state, expected.state));
     }

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The CPU backend: every op as vectorised kernels over tasks that an executor runs. The arguments
-/// were checked at the op's edge (ops/); here they are cut into tasks, and each task calls kernels.
+/// were checked at the op's edge (ops/); a plan cuts them into tasks, and each task calls kernels.
 /// Nothing allocates. Results depend neither on the executor nor on the number of its threads.
 #pragma once
 
 #include <deltanet/cpu/conv_plan.hpp>
 #include <deltanet/cpu/delta_plan.hpp>
-#include <deltanet/cpu/kernels/gated_rmsnorm.hpp>
-#include <deltanet/cpu/kernels/gates.hpp>
-#include <deltanet/cpu/kernels/l2norm.hpp>
-#include <deltanet/cpu/kernels/rmsnorm.hpp>
+#include <deltanet/cpu/gates_plan.hpp>
+#include <deltanet/cpu/norm_plans.hpp>
 #include <deltanet/detail/rows.hpp>
 #include <deltanet/executor.hpp>
-#include <deltanet/ops/conv1d.hpp>
-#include <deltanet/ops/gated_rmsnorm.hpp>
-#include <deltanet/ops/gates.hpp>
-#include <deltanet/ops/l2norm.hpp>
-#include <deltanet/ops/rmsnorm.hpp>
+#include <deltanet/ops/rows.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <span>
 #include <utility>
@@ -45,122 +38,69 @@ class CpuBackend {
 
     template <class T>
     void conv1d(const Conv1dArgs<T>& args) {
-        const cpu::ConvPlan<Arch, T> plan(args);
-        executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t) { plan.run(task); });
-        if (args.norm && !plan.can_norm(args)) norm_afterwards(args);
+        execute(args);
+        if (args.norm && !cpu::norm_is_fused(args)) norm_afterwards(args);
     }
-
     template <class T>
     void l2norm(const L2NormArgs<T>& args) {
-        const auto kernel = args.form == L2Form::max ? &cpu::kernels::l2norm<Arch, T, true>
-                                                     : &cpu::kernels::l2norm<Arch, T, false>;
-        const index_t heads = args.input.size(1);
-        const index_t d = args.input.size(2);
-        for_each_row(args.input.size(0), heads * d, [&](index_t t) {
-            kernel(args.input.ptr(t), args.input.stride(1), args.output.ptr(t),
-                   args.output.stride(1), heads, d, static_cast<T>(args.eps));
-        });
+        execute(args);
     }
-
     template <class T>
     void rmsnorm(const RmsNormArgs<T>& args) {
-        const index_t n = args.input.size(1);
-        for_each_row(args.input.size(0), n, [&](index_t row) {
-            cpu::kernels::rmsnorm<Arch, T>(args.input.ptr(row), 0, args.weight.data(),
-                                           static_cast<T>(args.weight_offset), args.output.ptr(row),
-                                           0, 1, n, static_cast<T>(args.eps));
-        });
+        execute(args);
     }
-
     template <class T>
     void gates(const GatesArgs<T>& args) {
-        const index_t heads = args.beta.size(1);
-        const index_t n_tokens = args.beta.size(0);
-        if (heads == 0) return;
-        const index_t per_task = rows_per_task(heads);
-        const T beta_factor = args.beta_doubled ? T(2) : T(1);
-        executor_.parallel_for(n_task(n_tokens, per_task), [&](index_t task, index_t) {
-            const index_t first = task * per_task;
-            const index_t last = std::min(n_tokens, first + per_task);
-            for (index_t h = 0; h < heads; h += cpu::tuning::gate_heads) {
-                cpu::kernels::gates<Arch, T>(
-                    gate_input(args.a), gate_input(args.b), args.A_log.data(), args.A_log.stride(0),
-                    args.dt_bias.data(), args.dt_bias.stride(0), beta_factor, args.decay_log.data(),
-                    args.decay_log.stride(0), args.beta.data(), args.beta.stride(0), first, last, h,
-                    std::min(cpu::tuning::gate_heads, heads - h));
-            }
-        });
+        execute(args);
     }
-
     template <class T>
     void gated_rmsnorm(const GatedRmsNormArgs<T>& args) {
-        const index_t heads = args.input.size(1);
-        const index_t d = args.input.size(2);
-        const index_t groups = args.gate == OutputGate::none ? 1 : args.z.size(1);
-        const index_t per_group = heads / groups;
-        const T eps = static_cast<T>(args.eps);
-        for_each_row(args.output.size(0), heads * d, [&](index_t j) {
-            const index_t t = args.rows ? (*args.rows)[static_cast<std::size_t>(j)] : j;
-            if (args.gate == OutputGate::none) {
-                cpu::kernels::rmsnorm<Arch, T>(args.input.ptr(t), args.input.stride(1),
-                                               args.weight.data(), T(0), args.output.ptr(j),
-                                               args.output.stride(1), heads, d, eps);
-                return;
-            }
-            const auto kernel =
-                args.gate == OutputGate::silu
-                    ? &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SiluGate>
-                    : &cpu::kernels::gated_rmsnorm<Arch, T, cpu::kernels::SigmoidGate>;
-            for (index_t g = 0; g < groups; ++g) {
-                kernel(args.input.ptr(t, g * per_group), args.input.stride(1), args.z.ptr(t, g),
-                       args.z.stride(2), args.weight.data(), args.output.ptr(j, g * per_group),
-                       args.output.stride(1), per_group, d, eps);
-            }
-        });
+        execute(args);
     }
 
     template <class T>
     void gather_rows(const RowsArgs<T>& args) {
-        for_each_row(args.output.size(0), args.output.size(1),
-                     [&](index_t j) { detail::gather_rows(one_row(args, j)); });
+        for_each_row(args, [&](index_t j) { detail::gather_rows(one_row(args, j)); });
     }
-
     template <class T>
     void add_rows(const RowsArgs<T>& args) {
-        for_each_row(args.output.size(0), args.output.size(1),
-                     [&](index_t j) { detail::add_rows(one_row(args, j)); });
+        for_each_row(args, [&](index_t j) { detail::add_rows(one_row(args, j)); });
     }
 
     /// Depends on d_k, d_v, H_v / H_k, the mode and the number of workers only.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>& args) {
-        return workers() * worker_bytes(args);
+        return workers() * PlanOf<DeltaRuleArgs<T>>::scratch_bytes(args);
     }
     /// Bound over every batch and mode of a layer with these sizes.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
                                                    index_t heads_per_group) {
-        return workers() * cpu::DeltaPlan<Arch, T>::worker_bytes(d_k, d_v, heads_per_group,
-                                                                 ScanMode::automatic);
+        return workers() * PlanOf<DeltaRuleArgs<T>>::scratch_bytes(d_k, d_v, heads_per_group,
+                                                                   ScanMode::automatic);
     }
-
     /// `scratch` is aligned to 64 bytes.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
-        const cpu::DeltaPlan<Arch, T> plan(args, workers());
-        const index_t bytes = worker_bytes(args);
+        execute(args, scratch);
+    }
+
+  private:
+    template <class Args>
+    using PlanOf = typename cpu::PlanOf<Arch, Args>::type;
+
+    [[nodiscard]] index_t workers() { return static_cast<index_t>(executor_.concurrency()); }
+
+    template <template <class> class Args, class T>
+    void execute(const Args<T>& args, std::span<std::byte> scratch = {}) {
+        const PlanOf<Args<T>> plan(args, workers());
+        const index_t bytes = plan.scratch_bytes(args);
         executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
             plan.run(task, reinterpret_cast<T*>(scratch.data() + worker * bytes));
         });
     }
 
-  private:
-    template <class T>
-    [[nodiscard]] static index_t worker_bytes(const DeltaRuleArgs<T>& args) noexcept {
-        return cpu::DeltaPlan<Arch, T>::worker_bytes(args.k.size(2), args.v.size(2),
-                                                     args.v.size(1) / args.k.size(1), args.mode);
-    }
-    /// The heads of the rows that sequences name.
+    /// The norm of heads that are wider than a task of the convolution.
     template <class T>
     void norm_afterwards(const Conv1dArgs<T>& args) {
         const index_t d = args.norm->d;
@@ -172,23 +112,11 @@ class CpuBackend {
         }
     }
 
-    [[nodiscard]] index_t workers() { return static_cast<index_t>(executor_.concurrency()); }
-
-    [[nodiscard]] static constexpr index_t n_task(index_t n, index_t per_task) noexcept {
-        return (n + per_task - 1) / per_task;
-    }
-    [[nodiscard]] static constexpr index_t rows_per_task(index_t row_elements) noexcept {
-        return std::max<index_t>(
-            1, cpu::tuning::elements_per_task / std::max<index_t>(1, row_elements));
-    }
-
-    /// f(row) for every row, in tasks of about tuning::elements_per_task elements.
-    template <class F>
-    void for_each_row(index_t n_rows, index_t row_elements, const F& f) {
-        const index_t per_task = rows_per_task(row_elements);
-        executor_.parallel_for(n_task(n_rows, per_task), [&](index_t task, index_t) {
-            const index_t last = std::min(n_rows, (task + 1) * per_task);
-            for (index_t row = task * per_task; row < last; ++row) f(row);
+    template <class T, class F>
+    void for_each_row(const RowsArgs<T>& args, const F& f) {
+        const cpu::RowTasks rows(args.output.size(0), args.output.size(1));
+        executor_.parallel_for(rows.n_tasks(), [&](index_t task, index_t) {
+            for (index_t j = rows.first(task); j < rows.last(task); ++j) f(j);
         });
     }
 
@@ -197,16 +125,6 @@ class CpuBackend {
         const index_t row = args.rows ? (*args.rows)[static_cast<std::size_t>(j)] : j;
         return {
             .input = args.input.slice(0, row, 1), .output = args.output.slice(0, j, 1), .rows = {}};
-    }
-
-    template <class T>
-    [[nodiscard]] static cpu::kernels::GateInput<T> gate_input(
-        const View<const T, 3>& view) noexcept {
-        return {.data = view.data(),
-                .token_stride = view.stride(0),
-                .group_stride = view.stride(1),
-                .head_stride = view.stride(2),
-                .per_group = view.size(2)};
     }
 
     E executor_;

@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// How a convolution is cut into tasks. One task is a block of channels of a block of the batch's
-/// rows, blocks of channels going first: neighbouring tasks read neighbouring memory. Where the
-/// cuts lie decides speed only.
+/// Plan of the convolution. One task is a block of channels of a block of the batch's rows, blocks
+/// of channels going first: neighbouring tasks read neighbouring memory.
 #pragma once
 
 #include <deltanet/cpu/kernels/conv1d.hpp>
+#include <deltanet/cpu/plan.hpp>
 #include <deltanet/ops/conv1d.hpp>
 
 #include <algorithm>
 
 namespace deltanet::cpu {
 
-template <class Arch, class T>
-class ConvPlan {
-  public:
-    /// A head wider than a block is normed afterwards, by itself.
-    [[nodiscard]] static bool can_norm(const Conv1dArgs<T>& args) noexcept {
-        return args.norm && args.norm->d <= tuning::conv_channels &&
-               (one_group(args) || args.input.size(2) % args.norm->d == 0);
-    }
+/// All groups side by side: one large one.
+template <class T>
+[[nodiscard]] DELTANET_FORCE_INLINE bool one_group(const Conv1dArgs<T>& args) noexcept {
+    return args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
+}
 
-    explicit ConvPlan(const Conv1dArgs<T>& args) noexcept
+/// A head wider than a block, or in two groups, is not: it is normed afterwards, by itself.
+template <class T>
+[[nodiscard]] DELTANET_FORCE_INLINE bool norm_is_fused(const Conv1dArgs<T>& args) noexcept {
+    return args.norm && args.norm->d <= tuning::conv_channels &&
+           (one_group(args) || args.input.size(2) % args.norm->d == 0);
+}
+
+template <class Arch, class T>
+class Plan<Arch, Conv1dArgs<T>> {
+  public:
+    Plan(const Conv1dArgs<T>& args, index_t /*workers*/) noexcept
         : args_(args),
           group_size_(one_group(args) ? args.output.size(1) : args.input.size(2)),
-          norm_(can_norm(args)) {
+          norm_(norm_is_fused(args)) {
         block_ =
             norm_ ? tuning::conv_channels / args.norm->d * args.norm->d : tuning::conv_channels;
         blocks_per_group_ = (group_size_ + block_ - 1) / block_;
@@ -37,18 +44,15 @@ class ConvPlan {
         return args_.sequences.empty() ? 0 : row_blocks_ * blocks_;
     }
 
-    void run(index_t task) const noexcept {
+    [[nodiscard]] static index_t scratch_bytes(const Conv1dArgs<T>&) noexcept { return 0; }
+
+    void run(index_t task, T* /*scratch*/) const noexcept {
         const auto widths = std::integer_sequence<int, 2, 3, 4, 5, 6, 7, 8>{};
         args_.silu ? any_width<true>(task, widths) : any_width<false>(task, widths);
     }
 
   private:
     using ConvNorm = kernels::ConvNorm;
-
-    /// All groups side by side: one large one.
-    [[nodiscard]] static bool one_group(const Conv1dArgs<T>& args) noexcept {
-        return args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
-    }
 
     template <bool Silu, int... W>
     void any_width(index_t task, std::integer_sequence<int, W...>) const noexcept {

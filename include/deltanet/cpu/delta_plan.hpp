@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// How a delta-rule call is cut into tasks. One task is one part of the state columns of all value
-/// heads of one key head of one sequence: key heads because their value heads share the products of
-/// keys and queries, parts so that few heads still feed many workers. Where the cuts lie decides
-/// speed only: columns never mix.
+/// Plan of the delta rule. Its items are parts of the state columns of all value heads of one key
+/// head of one sequence: key heads because their value heads share the products of keys and
+/// queries, parts so that few heads still feed many workers. Columns never mix. A task is one item
+/// of a long sequence or many of short ones.
 #pragma once
 
 #include <deltanet/cpu/kernels/chunk_scan.hpp>
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
+#include <deltanet/cpu/plan.hpp>
 #include <deltanet/ops/delta_rule.hpp>
 
 #include <algorithm>
@@ -16,7 +17,7 @@
 namespace deltanet::cpu {
 
 template <class Arch, class T>
-class DeltaPlan {
+class Plan<Arch, DeltaRuleArgs<T>> {
   public:
     /// Columns that are never cut: whole tiles of both forms.
     static constexpr index_t unit_cols = kernels::recurrent_cols<Arch, T>;
@@ -25,7 +26,7 @@ class DeltaPlan {
     static constexpr index_t panel_cols = ChunkScratch::panel_cols;
     static_assert(unit_cols % panel_cols == 0);
 
-    DeltaPlan(const DeltaRuleArgs<T>& args, index_t concurrency) noexcept
+    Plan(const DeltaRuleArgs<T>& args, index_t workers) noexcept
         : args_(args),
           n_heads_k_(args.k.size(1)),
           d_k_(args.k.size(2)),
@@ -34,25 +35,27 @@ class DeltaPlan {
           units_per_head_((args.v.size(2) + unit_cols - 1) / unit_cols),
           scale_(static_cast<T>(args.scale != 0.0 ? args.scale
                                                   : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
-        n_parts_ = choose_parts(concurrency);
-        items_per_task_ = choose_items(concurrency);
+        n_parts_ = choose_parts(workers);
+        items_per_task_ = choose_items(workers);
     }
 
     [[nodiscard]] index_t n_tasks() const noexcept {
         return (n_items() + items_per_task_ - 1) / items_per_task_;
     }
 
-    /// Scratch bytes of one worker.
-    [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, index_t d_v,
-                                                        index_t heads_per_group,
-                                                        ScanMode mode) noexcept {
+    [[nodiscard]] static constexpr index_t scratch_bytes(index_t d_k, index_t d_v,
+                                                         index_t heads_per_group,
+                                                         ScanMode mode) noexcept {
         const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
         const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
         return mode == ScanMode::recurrent ? recurrent
                                            : std::max(recurrent, ChunkScratch::bytes(d_k, panels));
     }
+    [[nodiscard]] static index_t scratch_bytes(const DeltaRuleArgs<T>& args) noexcept {
+        return scratch_bytes(args.k.size(2), args.v.size(2), args.v.size(1) / args.k.size(1),
+                             args.mode);
+    }
 
-    /// `scratch` has `worker_bytes` bytes and belongs to this call alone.
     void run(index_t task, T* scratch) const noexcept {
         const index_t last = std::min(n_items(), (task + 1) * items_per_task_);
         for (index_t item = task * items_per_task_; item < last; ++item)
@@ -128,7 +131,7 @@ class DeltaPlan {
     }
 
     /// Enough parts to keep every worker busy, counting a sequence by its share of the longest one.
-    [[nodiscard]] index_t choose_parts(index_t concurrency) const noexcept {
+    [[nodiscard]] index_t choose_parts(index_t workers) const noexcept {
         index_t total = 0;
         index_t longest = 1;
         for (const SequenceSpan& sequence : args_.sequences) {
@@ -136,18 +139,18 @@ class DeltaPlan {
             longest = std::max(longest, sequence.n_tokens);
         }
         const index_t tasks = std::max<index_t>(1, (total + longest - 1) / longest) * n_heads_k_;
-        const index_t wanted = concurrency > 1 ? concurrency * tuning::tasks_per_worker : 1;
+        const index_t wanted = workers > 1 ? workers * tuning::tasks_per_worker : 1;
         return std::clamp<index_t>((wanted + tasks - 1) / tasks, 1,
                                    std::max<index_t>(1, heads_per_group_ * units_per_head_));
     }
 
     /// Short sequences, which are bound by memory, go many to a task, so that the state of one is
     /// fetched while the one before is computed.
-    [[nodiscard]] index_t choose_items(index_t concurrency) const noexcept {
+    [[nodiscard]] index_t choose_items(index_t workers) const noexcept {
         for (const SequenceSpan& sequence : args_.sequences) {
             if (takes_chunks(sequence)) return 1;
         }
-        return std::max<index_t>(1, n_items() / (concurrency * tuning::tasks_per_worker));
+        return std::max<index_t>(1, n_items() / (workers * tuning::tasks_per_worker));
     }
 
     void clear(const SequenceSpan& sequence, const Columns& c) const noexcept {

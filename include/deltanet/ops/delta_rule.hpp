@@ -6,7 +6,7 @@
 ///   u_t = beta_t (v_t - S~^T k_t)              what the state gets wrong about k_t
 ///   S_t = S~ + k_t u_t^T                       write
 ///   o_t = scale S_t^T q_t                      read, after the write
-/// The recurrent form does this token by token; the chunked form solves 64 tokens at a time (ibid.,
+/// The recurrent form does this token by token; the chunked form solves C tokens at a time (ibid.,
 /// section 3.3) and agrees with it to rounding. Stable while beta |k|^2 < 2: normalise k.
 #pragma once
 
@@ -34,8 +34,8 @@ struct DeltaRuleArgs {
 
 /// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence
 /// names are not touched. Innermost strides of q, k, v, state and output are 1; outputs overlap
-/// nothing. 6 d_k d_v flops per token and value head, plus 64 (d_k + d_v) in the chunked form.
-/// Needs `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws
+/// nothing. 6 d_k d_v flops per token and value head, plus 2 C (d_v + d_k H_k / H_v) in the chunked
+/// form. Needs `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws
 /// `Error`; a call that throws has written nothing. Calls on distinct outputs, slots and scratch
 /// may run at the same time.
 template <class Backend, class T>

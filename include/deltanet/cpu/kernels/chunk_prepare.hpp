@@ -27,7 +27,7 @@ struct ChunkScratch {
     static constexpr index_t chunk = C;
     static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
 
-    T* kt;        ///< [d_k, C]: K transposed, zeros behind the last token
+    T* kt;        ///< [d_k, C]: K transposed, anything behind the last token
     T* qt;        ///< [d_k, C]: Q transposed
     T* kk;        ///< [C, C], lower triangle
     T* qk;        ///< [C, C], lower triangle and diagonal
@@ -88,7 +88,6 @@ void lower_product(const T* at, const T* kt, T* product, index_t n_tokens, index
 template <class Arch, class T, index_t C>
 void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
                     index_t d_k, const ChunkScratch<Arch, T, C>& scratch) noexcept {
-    if (n_tokens < C) fill_zero<Arch>(scratch.kt, C * d_k);
     transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
     transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
     lower_product<Arch, T, C>(scratch.kt, scratch.kt, scratch.kk, n_tokens, d_k);

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 the deltanet authors
+#
+# The instruction sets that tests run and that deltanet::dispatch chooses from, in rising order.
+
+# name|flags. The features that a CPU must have are read off the flags ("-mfma": "fma"), so the flags
+# can never ask for more than was tested; hence no -march=x86-64-v3 here. Baseline is whatever the
+# compiler does by default, plus the preset's own flags.
+set(DELTANET_ARCH_TABLE "baseline|")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  list(APPEND DELTANET_ARCH_TABLE
+       "avx2|-mavx2 -mfma"
+       "avx512|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma"
+       "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mfma")
+endif()

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The CPU backend with the instruction set chosen at run time: one program for every x86-64
+/// machine. Link deltanet::dispatch. Costs one call through a pointer a task.
+///   DeltaNetLayer<DispatchedCpuBackend<>> layer(config, weights);   cpu_info().text() says what it
+///   uses
+#pragma once
+
+#include <deltanet/cpu/backend.hpp>
+#include <deltanet/dispatch/cpu_info.hpp>
+#include <deltanet/dispatch/kernel_table.hpp>
+
+#include <cstddef>
+#include <type_traits>
+
+namespace deltanet {
+
+namespace dispatch {
+
+/// Stands where `CpuBackend` has an arch.
+struct RunTimeArch {
+    static constexpr const char* name() noexcept { return "dispatched"; }
+};
+
+/// A plan of the chosen arch.
+template <class Args>
+class RunTimePlan {
+    static_assert(
+        requires(const KernelTable& table, const Args* args) { table.of(args); },
+        "deltanet::dispatch has kernels for float; for double use CpuBackend");
+
+  public:
+    RunTimePlan(const Args& args, index_t workers) : functions_(functions()) {
+        functions_.make(plan_, args, workers);
+    }
+    RunTimePlan(const RunTimePlan&) = delete;
+    RunTimePlan& operator=(const RunTimePlan&) = delete;
+
+    [[nodiscard]] index_t n_tasks() const noexcept { return functions_.n_tasks(plan_); }
+    void run(index_t task, float* scratch) const noexcept { functions_.run(plan_, task, scratch); }
+    [[nodiscard]] static index_t scratch_bytes(const Args& args) {
+        return functions().scratch_bytes(args);
+    }
+    [[nodiscard]] static index_t scratch_bytes(index_t d_k, index_t d_v, index_t heads_per_group,
+                                               ScanMode /*mode*/) {
+        return kernels().delta_rule_scratch_bytes(d_k, d_v, heads_per_group);
+    }
+
+  private:
+    [[nodiscard]] static const auto& functions() {
+        return kernels().of(static_cast<const Args*>(nullptr));
+    }
+
+    const PlanFunctions<Args>& functions_;
+    alignas(std::max_align_t) std::byte plan_[plan_bytes];
+};
+
+}  // namespace dispatch
+
+template <class Args>
+struct cpu::PlanOf<dispatch::RunTimeArch, Args> {
+    using type = dispatch::RunTimePlan<Args>;
+};
+
+template <Executor E = SequentialExecutor>
+using DispatchedCpuBackend = CpuBackend<dispatch::RunTimeArch, E>;
+
+}  // namespace deltanet

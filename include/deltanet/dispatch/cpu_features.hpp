@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// What this CPU and its operating system offer, by the names of the compiler's flags.
+#pragma once
+
+#include <string_view>
+
+namespace deltanet::dispatch {
+
+/// 1: there, and the system saves its registers; 0: not there; -1: this function does not know the
+/// feature. The compiler's built-in takes literals only.
+[[nodiscard]] inline int cpu_has(std::string_view feature) {
+#if defined(__x86_64__)
+    if (feature == "avx2") return __builtin_cpu_supports("avx2") != 0;
+    if (feature == "fma") return __builtin_cpu_supports("fma") != 0;
+    if (feature == "avx512f") return __builtin_cpu_supports("avx512f") != 0;
+    if (feature == "avx512cd") return __builtin_cpu_supports("avx512cd") != 0;
+    if (feature == "avx512dq") return __builtin_cpu_supports("avx512dq") != 0;
+    if (feature == "avx512bw") return __builtin_cpu_supports("avx512bw") != 0;
+    if (feature == "avx512vl") return __builtin_cpu_supports("avx512vl") != 0;
+    if (feature == "avx512bf16") return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+    static_cast<void>(feature);
+#endif
+    return -1;
+}
+
+/// The first feature of a comma-separated list that is not there; empty if all are.
+[[nodiscard]] inline std::string_view missing_feature(std::string_view list) {
+    while (!list.empty()) {
+        const std::string_view feature = list.substr(0, list.find(','));
+        if (cpu_has(feature) != 1) return feature;
+        list.remove_prefix(feature.size() < list.size() ? feature.size() + 1 : list.size());
+    }
+    return {};
+}
+
+}  // namespace deltanet::dispatch

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// The plans of every op for one instruction set behind function pointers: what an object file that
+/// was compiled for this instruction set exports, and all that it exports. float only.
+#pragma once
+
+#include <deltanet/cpu/conv_plan.hpp>
+#include <deltanet/cpu/delta_plan.hpp>
+#include <deltanet/cpu/gates_plan.hpp>
+#include <deltanet/cpu/norm_plans.hpp>
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+
+namespace deltanet::dispatch {
+
+/// Room for any plan. A plan is constants about a call; it is copied nowhere and needs no
+/// destructor.
+inline constexpr std::size_t plan_bytes = 256;
+
+/// cpu::Plan<an arch, Args>, erased.
+template <class Args>
+struct PlanFunctions {
+    void (*make)(void* plan, const Args& args, index_t workers) noexcept;
+    index_t (*n_tasks)(const void* plan) noexcept;
+    void (*run)(const void* plan, index_t task, float* scratch) noexcept;
+    index_t (*scratch_bytes)(const Args& args) noexcept;
+};
+
+struct KernelTable {
+    PlanFunctions<Conv1dArgs<float>> conv1d;
+    PlanFunctions<L2NormArgs<float>> l2norm;
+    PlanFunctions<RmsNormArgs<float>> rmsnorm;
+    PlanFunctions<GatesArgs<float>> gates;
+    PlanFunctions<DeltaRuleArgs<float>> delta_rule;
+    PlanFunctions<GatedRmsNormArgs<float>> gated_rmsnorm;
+    /// Bound over every delta-rule call with these sizes.
+    index_t (*delta_rule_scratch_bytes)(index_t d_k, index_t d_v, index_t heads_per_group) noexcept;
+
+    [[nodiscard]] const auto& of(const Conv1dArgs<float>*) const noexcept { return conv1d; }
+    [[nodiscard]] const auto& of(const L2NormArgs<float>*) const noexcept { return l2norm; }
+    [[nodiscard]] const auto& of(const RmsNormArgs<float>*) const noexcept { return rmsnorm; }
+    [[nodiscard]] const auto& of(const GatesArgs<float>*) const noexcept { return gates; }
+    [[nodiscard]] const auto& of(const DeltaRuleArgs<float>*) const noexcept { return delta_rule; }
+    [[nodiscard]] const auto& of(const GatedRmsNormArgs<float>*) const noexcept {
+        return gated_rmsnorm;
+    }
+};
+
+/// The functions themselves; everything is a template on Arch, so that no two object files share a
+/// symbol.
+template <class Arch, class Args>
+struct ErasedPlan {
+    using Plan = cpu::Plan<Arch, Args>;
+    static_assert(sizeof(Plan) <= plan_bytes && alignof(Plan) <= alignof(std::max_align_t));
+    static_assert(std::is_trivially_destructible_v<Plan>);
+
+    static void make(void* plan, const Args& args, index_t workers) noexcept {
+        new (plan) Plan(args, workers);
+    }
+    static index_t n_tasks(const void* plan) noexcept {
+        return static_cast<const Plan*>(plan)->n_tasks();
+    }
+    static void run(const void* plan, index_t task, float* scratch) noexcept {
+        static_cast<const Plan*>(plan)->run(task, scratch);
+    }
+    static index_t scratch_bytes(const Args& args) noexcept { return Plan::scratch_bytes(args); }
+
+    static constexpr PlanFunctions<Args> functions{&make, &n_tasks, &run, &scratch_bytes};
+};
+
+template <class Arch>
+struct ArchKernels {
+    static index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
+                                            index_t heads_per_group) noexcept {
+        return cpu::Plan<Arch, DeltaRuleArgs<float>>::scratch_bytes(d_k, d_v, heads_per_group,
+                                                                    ScanMode::automatic);
+    }
+
+    static constexpr KernelTable table{
+        .conv1d = ErasedPlan<Arch, Conv1dArgs<float>>::functions,
+        .l2norm = ErasedPlan<Arch, L2NormArgs<float>>::functions,
+        .rmsnorm = ErasedPlan<Arch, RmsNormArgs<float>>::functions,
+        .gates = ErasedPlan<Arch, GatesArgs<float>>::functions,
+        .delta_rule = ErasedPlan<Arch, DeltaRuleArgs<float>>::functions,
+        .gated_rmsnorm = ErasedPlan<Arch, GatedRmsNormArgs<float>>::functions,
+        .delta_rule_scratch_bytes = &delta_rule_scratch_bytes};
+};
+
+}  // namespace deltanet::dispatch
