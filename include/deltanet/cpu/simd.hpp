@@ -22,7 +22,9 @@ template <class Arch, class T>
     using Batch = xsimd::batch<T, Arch>;
     if (count >= lanes<Arch, T>) return Batch::load_unaligned(p);
     alignas(64) T buffer[Batch::size] = {};
-    for (index_t i = 0; i < count; ++i) buffer[i] = p[i];
+    if (count > 0) {
+        for (index_t i = 0; i < count; ++i) buffer[i] = p[i];
+    }
     return Batch::load_aligned(buffer);
 }
 
@@ -38,6 +40,7 @@ DELTANET_FORCE_INLINE void store(T* p, const xsimd::batch<T, Arch>& x, index_t c
         x.store_unaligned(p);
         return;
     }
+    if (count <= 0) return;
     alignas(64) T buffer[xsimd::batch<T, Arch>::size];
     x.store_aligned(buffer);
     for (index_t i = 0; i < count; ++i) p[i] = buffer[i];
