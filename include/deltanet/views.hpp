@@ -60,7 +60,7 @@ class View {
     /// Pointer to the element at the first indices given; those left out are 0.
     template <class... Indices>
     requires(sizeof...(Indices) >= 1 && sizeof...(Indices) <= Rank)
-        [[nodiscard]] constexpr T* ptr(Indices... indices) const noexcept {
+        [[nodiscard]] DELTANET_FORCE_INLINE constexpr T* ptr(Indices... indices) const noexcept {
         index_t offset = 0;
         int dim = 0;
         ((DELTANET_ASSERT(indices >= 0 && indices <= shape_[at(dim)]),
