@@ -10,15 +10,12 @@
 namespace deltanet::cpu {
 
 template <class Arch, class T>
-class Plan<Arch, GatesArgs<T>> {
+class Plan<Arch, GatesArgs<T>> : public RowPlan<GatesArgs<T>> {
+    using Base = RowPlan<GatesArgs<T>>;
+
   public:
     Plan(const GatesArgs<T>& args, index_t /*workers*/) noexcept
-        : args_(args), rows_(args.beta.size(0), args.beta.size(1)) {}
-
-    [[nodiscard]] index_t n_tasks() const noexcept {
-        return args_.beta.size(1) == 0 ? 0 : rows_.n_tasks();
-    }
-    [[nodiscard]] static index_t scratch_bytes(const GatesArgs<T>&) noexcept { return 0; }
+        : Base(args, args.beta.size(0), args.beta.size(1)) {}
 
     void run(index_t task, T* /*scratch*/) const noexcept {
         const index_t heads = args_.beta.size(1);
@@ -33,6 +30,8 @@ class Plan<Arch, GatesArgs<T>> {
     }
 
   private:
+    using Base::args_, Base::rows_;
+
     [[nodiscard]] static kernels::GateInput<T> input(const View<const T, 3>& view) noexcept {
         return {.data = view.data(),
                 .token_stride = view.stride(0),
@@ -40,9 +39,6 @@ class Plan<Arch, GatesArgs<T>> {
                 .head_stride = view.stride(2),
                 .per_group = view.size(2)};
     }
-
-    const GatesArgs<T>& args_;
-    RowTasks rows_;
 };
 
 }  // namespace deltanet::cpu

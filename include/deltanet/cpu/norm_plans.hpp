@@ -14,13 +14,12 @@
 namespace deltanet::cpu {
 
 template <class Arch, class T>
-class Plan<Arch, L2NormArgs<T>> {
+class Plan<Arch, L2NormArgs<T>> : public RowPlan<L2NormArgs<T>> {
+    using Base = RowPlan<L2NormArgs<T>>;
+
   public:
     Plan(const L2NormArgs<T>& args, index_t /*workers*/) noexcept
-        : args_(args), rows_(args.input.size(0), args.input.size(1) * args.input.size(2)) {}
-
-    [[nodiscard]] index_t n_tasks() const noexcept { return rows_.n_tasks(); }
-    [[nodiscard]] static index_t scratch_bytes(const L2NormArgs<T>&) noexcept { return 0; }
+        : Base(args, args.input.size(0), args.input.size(1) * args.input.size(2)) {}
 
     void run(index_t task, T* /*scratch*/) const noexcept {
         const auto kernel = args_.form == L2Form::max ? &kernels::l2norm<Arch, T, true>
@@ -33,18 +32,16 @@ class Plan<Arch, L2NormArgs<T>> {
     }
 
   private:
-    const L2NormArgs<T>& args_;
-    RowTasks rows_;
+    using Base::args_, Base::rows_;
 };
 
 template <class Arch, class T>
-class Plan<Arch, RmsNormArgs<T>> {
+class Plan<Arch, RmsNormArgs<T>> : public RowPlan<RmsNormArgs<T>> {
+    using Base = RowPlan<RmsNormArgs<T>>;
+
   public:
     Plan(const RmsNormArgs<T>& args, index_t /*workers*/) noexcept
-        : args_(args), rows_(args.input.size(0), args.input.size(1)) {}
-
-    [[nodiscard]] index_t n_tasks() const noexcept { return rows_.n_tasks(); }
-    [[nodiscard]] static index_t scratch_bytes(const RmsNormArgs<T>&) noexcept { return 0; }
+        : Base(args, args.input.size(0), args.input.size(1)) {}
 
     void run(index_t task, T* /*scratch*/) const noexcept {
         const index_t first = rows_.first(task);
@@ -55,20 +52,17 @@ class Plan<Arch, RmsNormArgs<T>> {
     }
 
   private:
-    const RmsNormArgs<T>& args_;
-    RowTasks rows_;
+    using Base::args_, Base::rows_;
 };
 
 template <class Arch, class T>
-class Plan<Arch, GatedRmsNormArgs<T>> {
+class Plan<Arch, GatedRmsNormArgs<T>> : public RowPlan<GatedRmsNormArgs<T>> {
+    using Base = RowPlan<GatedRmsNormArgs<T>>;
+
   public:
     Plan(const GatedRmsNormArgs<T>& args, index_t /*workers*/) noexcept
-        : args_(args),
-          rows_(args.output.size(0), args.input.size(1) * args.input.size(2)),
+        : Base(args, args.output.size(0), args.input.size(1) * args.input.size(2)),
           groups_(args.gate == OutputGate::none ? 1 : args.z.size(1)) {}
-
-    [[nodiscard]] index_t n_tasks() const noexcept { return rows_.n_tasks(); }
-    [[nodiscard]] static index_t scratch_bytes(const GatedRmsNormArgs<T>&) noexcept { return 0; }
 
     void run(index_t task, T* /*scratch*/) const noexcept {
         for (index_t j = rows_.first(task); j < rows_.last(task); ++j) {
@@ -78,6 +72,8 @@ class Plan<Arch, GatedRmsNormArgs<T>> {
     }
 
   private:
+    using Base::args_, Base::rows_;
+
     /// Token t into output row j.
     void ungated(index_t t, index_t j) const noexcept {
         kernels::rmsnorm<Arch, T>(args_.input.ptr(t), args_.input.stride(1), args_.weight.data(),
@@ -98,8 +94,6 @@ class Plan<Arch, GatedRmsNormArgs<T>> {
         }
     }
 
-    const GatedRmsNormArgs<T>& args_;
-    RowTasks rows_;
     index_t groups_;
 };
 

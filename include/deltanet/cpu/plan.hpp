@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// A plan is one call of an op, cut into tasks for one instruction set: what `CpuBackend` hands to
-/// an executor. Where the cuts lie decides speed and never results.
-///   Plan<Arch, Args>(args, workers)            looks at the arguments, which must outlive it
-///   index_t n_tasks()                          independent of each other
-///   void run(task, T* scratch)                 on any thread; scratch as below, aligned to 64
-///   bytes static index_t scratch_bytes(args)         of one worker, a multiple of 64
+/// an executor. Where the cuts lie decides speed and never results. It is made from the arguments,
+/// which must outlive it, and the number of workers, and has
+///   index_t n_tasks()                  tasks, independent of each other
+///   void run(task, T* scratch)         one task, on any thread; scratch is aligned to 64 bytes
+///   static index_t scratch_bytes(args) scratch of one worker, a multiple of 64
 /// Constructing a plan writes nothing, and `run` neither allocates nor throws.
 #pragma once
 
@@ -48,6 +48,23 @@ class RowTasks {
 
     index_t n_rows_;
     index_t per_task_;
+};
+
+/// What the plans of such ops share: no scratch, and as many tasks as their rows make.
+template <class Args>
+class RowPlan {
+  public:
+    [[nodiscard]] DELTANET_FORCE_INLINE index_t n_tasks() const noexcept { return rows_.n_tasks(); }
+    [[nodiscard]] DELTANET_FORCE_INLINE static index_t scratch_bytes(const Args&) noexcept {
+        return 0;
+    }
+
+  protected:
+    DELTANET_FORCE_INLINE RowPlan(const Args& args, index_t n_rows, index_t row_elements) noexcept
+        : args_(args), rows_(n_rows, row_elements) {}
+
+    const Args& args_;
+    RowTasks rows_;
 };
 
 }  // namespace deltanet::cpu
