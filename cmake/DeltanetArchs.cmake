@@ -13,3 +13,15 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
        "avx512|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma"
        "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mfma")
 endif()
+
+# deltanet_read_arch(<row> <arch> <flags> <features>): name, list of flags, "avx2,fma" of a row.
+function(deltanet_read_arch row arch flags features)
+  string(REGEX MATCH "^[^|]*" name "${row}")
+  string(REGEX REPLACE "^.*[|]" "" flag_list "${row}")
+  separate_arguments(flag_list UNIX_COMMAND "${flag_list}")
+  list(TRANSFORM flag_list REPLACE "^-m" "" OUTPUT_VARIABLE names)
+  list(JOIN names "," names)
+  set(${arch} "${name}" PARENT_SCOPE)
+  set(${flags} "${flag_list}" PARENT_SCOPE)
+  set(${features} "${names}" PARENT_SCOPE)
+endfunction()

@@ -12,15 +12,12 @@
 int main(int argc, char** argv) {
     constexpr int skipped = 77;
     if (argc < 2) return 2;
-    std::string_view rest = argv[1];
-    while (!rest.empty()) {
-        const std::string_view feature = rest.substr(0, rest.find(','));
-        rest.remove_prefix(feature.size() < rest.size() ? feature.size() + 1 : rest.size());
-        const int has = deltanet::dispatch::cpu_has(feature);
-        if (has == 1) continue;
-        std::printf("%.*s: %s\n", static_cast<int>(feature.size()), feature.data(),
-                    has == 0 ? "this CPU lacks it, skipped" : "unknown to cpu_features.hpp");
-        return has == 0 ? skipped : 2;
+    const std::string_view missing = deltanet::dispatch::missing_feature(argv[1]);
+    if (!missing.empty()) {
+        const bool known = deltanet::dispatch::cpu_has(missing) == 0;
+        std::printf("%.*s: %s\n", static_cast<int>(missing.size()), missing.data(),
+                    known ? "this CPU lacks it, skipped" : "unknown to cpu_features.hpp");
+        return known ? skipped : 2;
     }
     if (argc == 2) return 0;
     execv(argv[2], argv + 2);
