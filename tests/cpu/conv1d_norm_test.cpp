@@ -1,54 +1,32 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The convolution with the L2 norm of its heads in the same pass, and its cut into blocks of rows.
-#include "fixtures.hpp"
+#include "conv_problem.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
 
 namespace {
 
+/// Heads side by side, rows and starts at odd distances.
 template <class T>
-struct Problem {
-    Problem(index_t n_tokens, index_t heads, index_t d, index_t width, index_t n_slots = 1)
-        : input({n_tokens, 1, heads * d}, 3, 1),
-          weight({heads * d, width}),
-          state({n_slots, width - 1, heads * d}, 2),
-          output({n_tokens, heads * d}, 5, 3) {}
+ConvProblem<T> problem_of(index_t n_tokens, index_t heads, index_t d, index_t width,
+                          index_t n_slots = 1) {
+    return ConvProblem<T>({n_tokens, 1, heads * d, width, n_slots}, 3, 1);
+}
 
-    Problem& random(std::mt19937& generator) {
-        input.random(generator, -2, 2);
-        weight.random(generator, -1, 1);
-        state.random(generator, -2, 2);
-        output.fill(T(7));
-        return *this;
-    }
-    Problem& copy_from(Problem& other) {
-        input.copy_from(other.input);
-        weight.copy_from(other.weight);
-        state.copy_from(other.state);
-        output.copy_from(other.output);
-        return *this;
-    }
-    [[nodiscard]] Conv1dArgs<T> args(std::span<const SequenceSpan> sequences,
-                                     std::optional<HeadNorm> norm = {}) {
-        return {.input = input.cview(),
-                .weight = weight.cview(),
-                .state = state.view(),
-                .output = output.view(),
-                .sequences = sequences,
-                .norm = norm};
-    }
-    [[nodiscard]] View<T, 3> heads(const SequenceSpan& s, index_t d) {
-        const View<T, 2> o = output.view();
-        return {o.ptr(s.first_token), {s.n_tokens, o.size(1) / d, d}, {o.stride(0), d, 1}};
-    }
+template <class T>
+Conv1dArgs<T> args_of(ConvProblem<T>& problem, std::span<const SequenceSpan> sequences,
+                      std::optional<HeadNorm> norm = {}) {
+    return problem.args(sequences, true, false, norm);
+}
 
-    Tensor<T, 3> input;
-    Tensor<T, 2> weight;
-    Tensor<T, 3> state;
-    Tensor<T, 2> output;
-};
+/// The output of a sequence's tokens as heads of d channels.
+template <class T>
+View<T, 3> heads_of(ConvProblem<T>& problem, const SequenceSpan& s, index_t d) {
+    const View<T, 2> o = problem.output.view();
+    return {o.ptr(s.first_token), {s.n_tokens, o.size(1) / d, d}, {o.stride(0), d, 1}};
+}
 
 }  // namespace
 
@@ -62,19 +40,19 @@ TEMPLATE_TEST_CASE("conv1d with a norm is conv1d and l2norm, bit for bit", "[con
             for (const L2Form form : {L2Form::rsqrt, L2Form::max}) {
                 const SequenceSpan sequence{0, n_tokens, 0, Start::resume};
                 const HeadNorm norm{.d = d, .form = form, .eps = 1e-3};
-                Problem<T> fused(n_tokens, 5, d, 4);
+                ConvProblem<T> fused = problem_of<T>(n_tokens, 5, d, 4);
                 fused.random(generator);
-                Problem<T> apart(n_tokens, 5, d, 4);
+                ConvProblem<T> apart = problem_of<T>(n_tokens, 5, d, 4);
                 apart.copy_from(fused);
-                Problem<T> oracle(n_tokens, 5, d, 4);
+                ConvProblem<T> oracle = problem_of<T>(n_tokens, 5, d, 4);
                 oracle.copy_from(fused);
                 TestBackend backend;
                 ReferenceBackend reference;
-                conv1d(backend, fused.args({&sequence, 1}, norm));
-                conv1d(backend, apart.args({&sequence, 1}));
-                const View<T, 3> heads = apart.heads(sequence, d);
+                conv1d(backend, args_of(fused, {&sequence, 1}, norm));
+                conv1d(backend, args_of(apart, {&sequence, 1}));
+                const View<T, 3> heads = heads_of(apart, sequence, d);
                 l2norm(backend, L2NormArgs<T>{heads, heads, form, norm.eps});
-                conv1d(reference, oracle.args({&sequence, 1}, norm));
+                conv1d(reference, args_of(oracle, {&sequence, 1}, norm));
                 CAPTURE(d, n_tokens, static_cast<int>(form));
                 CHECK(fused.output.red_zone_intact());
                 CHECK(bit_equal(fused.output.values(), apart.output.values()));
@@ -106,21 +84,21 @@ TEMPLATE_TEST_CASE("conv1d: sequences that begin and end anywhere in the row blo
                                               {3 * rows, 10, 2, Start::fresh},
                                               {0, 0, 6, Start::resume}};
     for (index_t width = 2; width <= 8; ++width) {
-        Problem<T> one(3 * rows + 10, 3, 20, width, 7);
+        ConvProblem<T> one = problem_of<T>(3 * rows + 10, 3, 20, width, 7);
         one.random(generator);
-        Problem<T> other(3 * rows + 10, 3, 20, width, 7);
+        ConvProblem<T> other = problem_of<T>(3 * rows + 10, 3, 20, width, 7);
         other.copy_from(one);
-        Problem<T> each(3 * rows + 10, 3, 20, width, 7);
+        ConvProblem<T> each = problem_of<T>(3 * rows + 10, 3, 20, width, 7);
         each.copy_from(one);
-        Problem<T> oracle(3 * rows + 10, 3, 20, width, 7);
+        ConvProblem<T> oracle = problem_of<T>(3 * rows + 10, 3, 20, width, 7);
         oracle.copy_from(one);
         TestBackend backend;
         BackwardBackend backward;
         ReferenceBackend reference;
-        conv1d(backend, one.args(sequences));
-        conv1d(backward, other.args(sequences));
-        for (const SequenceSpan& s : sequences) conv1d(backend, each.args({&s, 1}));
-        conv1d(reference, oracle.args(sequences));
+        conv1d(backend, args_of(one, sequences));
+        conv1d(backward, args_of(other, sequences));
+        for (const SequenceSpan& s : sequences) conv1d(backend, args_of(each, {&s, 1}));
+        conv1d(reference, args_of(oracle, sequences));
         CAPTURE(width);
         CHECK(bit_equal(one.output.values(), other.output.values()));
         CHECK(bit_equal(one.state.values(), other.state.values()));
@@ -139,12 +117,12 @@ TEMPLATE_TEST_CASE("conv1d: a fresh sequence without tokens behind a whole row b
     std::mt19937 generator(143);
     constexpr index_t rows = cpu::tuning::conv_rows;
     for (const index_t n_tokens : {index_t{0}, rows, 2 * rows}) {
-        Problem<T> problem(n_tokens, 2, 20, 4, 2);
+        ConvProblem<T> problem = problem_of<T>(n_tokens, 2, 20, 4, 2);
         problem.random(generator);
         const std::vector<SequenceSpan> sequences{{0, n_tokens, 0, Start::resume},
                                                   {n_tokens, 0, 1, Start::fresh}};
         TestBackend backend;
-        conv1d(backend, problem.args(sequences));
+        conv1d(backend, args_of(problem, sequences));
         bool zero = true;
         for (index_t i = 0; i < 3; ++i) {
             for (index_t c = 0; c < 40; ++c)
