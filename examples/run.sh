@@ -16,3 +16,6 @@ configure_and_build native --target deltanet_examples # built and run on the sam
 program=build/native/examples/generate
 headline "$program $*"
 "$program" "$@"
+if [ $# = 0 ]; then
+    printf '\nnext: bash examples/run.sh --check, which compares with transformers; --help for the rest; docs/quickstart.md\n'
+fi
