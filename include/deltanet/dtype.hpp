@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Storage types of weights and the conversions between them and float. Arithmetic is always done
-/// in float or wider; bf16 and f16 are only ever loaded and stored.
+/// Storage types of weights and states and the conversions between them and float. Arithmetic is
+/// always done in float or wider; bf16 and f16 are only ever loaded and stored.
 #pragma once
 
 #include <deltanet/config.hpp>
@@ -9,10 +9,11 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace deltanet {
 
-/// Element types that weights can be stored in.
+/// Element types that weights and recurrent states can be stored in.
 enum class DType : std::uint8_t { f32, bf16, f16 };
 
 [[nodiscard]] constexpr index_t size_of(DType dtype) noexcept {
@@ -83,6 +84,27 @@ struct f16 {
     }
     const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13) & 1U);
     return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13))};
+}
+
+/// The DType of elements of type S.
+template <class S>
+requires(std::is_same_v<S, float> || std::is_same_v<S, bf16> ||
+         std::is_same_v<S, f16>) inline constexpr DType dtype_of = std::is_same_v<S, bf16>
+                                                                       ? DType::bf16
+                                                                   : std::is_same_v<S, f16>
+                                                                       ? DType::f16
+                                                                       : DType::f32;
+
+/// Storage of type S for a value.
+template <class S>
+[[nodiscard]] constexpr S from_float(float value) noexcept {
+    if constexpr (std::is_same_v<S, bf16>) {
+        return to_bf16(value);
+    } else if constexpr (std::is_same_v<S, f16>) {
+        return to_f16(value);
+    } else {
+        return static_cast<S>(value);
+    }
 }
 
 }  // namespace deltanet

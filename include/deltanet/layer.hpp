@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace deltanet {
 
@@ -77,7 +78,7 @@ class DeltaNetLayer {
         run_gates(buffers);
         observe(observer, Stage::beta, buffers.beta);
         observe(observer, Stage::gate, buffers.decay_log);
-        const View<float, 4> state = slots.recurrent(options.layer);
+        const StateView<float> state = slots.recurrent_state(options.layer);
         observe_states(observer, Stage::state_predelta, batch, state);
         scan(batch, state, buffers);
         observe(observer, Stage::attn_output, buffers.attention);
@@ -219,7 +220,7 @@ class DeltaNetLayer {
                                                    .beta_doubled = config_.beta_doubled});
     }
 
-    void scan(const Batch& batch, View<float, 4> state, const Buffers& buffers) {
+    void scan(const Batch& batch, const StateView<float>& state, const Buffers& buffers) {
         delta_rule(backend_,
                    DeltaRuleArgs<float>{.q = query(buffers),
                                         .k = key(buffers),
@@ -305,17 +306,22 @@ class DeltaNetLayer {
         }
     }
 
+    /// Shows float copies of the states, whatever they are stored as.
     template <class O>
     static void observe_states(O& observer, Stage stage, const Batch& batch,
-                               View<float, 4> states) {
+                               const StateView<float>& states) {
         if constexpr (kObserved<O>) {
-            static constexpr float kZero = 0.0F;
+            const Shape<3> shape{states.size(1), states.size(2), states.size(3)};
+            std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));
+            const View<float, 3> state(copy.data(), shape);
             for (const SequenceSpan& sequence : batch.sequences()) {
-                View<const float, 3> state = states[sequence.slot];
-                if (stage == Stage::state_predelta && sequence.start == Start::fresh) {
-                    state = {&kZero, state.shape(), {0, 0, 0}};
-                }
-                observer(Observation{stage, {}, sequence.slot, detail::as_rank4(state)});
+                const bool zero = stage == Stage::state_predelta && sequence.start == Start::fresh;
+                detail::for_each_element(states, sequence.slot,
+                                         [&](index_t h, index_t i, index_t j, auto s) {
+                                             state(h, i, j) = zero ? 0.0F : to_float(s);
+                                         });
+                observer(Observation{
+                    stage, {}, sequence.slot, detail::as_rank4(View<const float, 3>(state))});
             }
         }
     }

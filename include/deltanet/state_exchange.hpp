@@ -7,6 +7,7 @@
 ///   never read tap-major [W - 1, C] (this library):                          View{p, {C, W - 1},
 ///   {1, C}} recurrent [H_v, d_k, d_v] (transformers, fla, ik_llama.cpp):  StateOrder::k_first
 ///   recurrent [H_v, d_v, d_k] (llama.cpp, fla layers, FlashKDA):  StateOrder::v_first
+/// The other side is float32; a 16-bit recurrent state is converted, rounding to nearest even.
 /// Oldest input first, always. Caches that keep q, k and v apart are three calls with their first
 /// channel.
 #pragma once
@@ -86,15 +87,11 @@ inline void export_conv(const StateSlots& slots, index_t slot, index_t layer,
 inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
                              View<const float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("import_recurrent", slots, slot, layer, order, external);
-    const View<float, 3> state = slots.recurrent(layer)[slot];
     const bool k_first = order == StateOrder::k_first;
-    for (index_t h = 0; h < state.size(0); ++h) {
-        for (index_t i = 0; i < state.size(1); ++i) {
-            for (index_t j = 0; j < state.size(2); ++j) {
-                state(h, i, j) = k_first ? external(h, i, j) : external(h, j, i);
-            }
-        }
-    }
+    detail::for_each_element(slots.recurrent_state(layer), slot,
+                             [&]<class S>(index_t h, index_t i, index_t j, S& s) {
+                                 s = from_float<S>(k_first ? external(h, i, j) : external(h, j, i));
+                             });
 }
 
 /// Reads the slot's recurrent state into `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by `order`,
@@ -103,15 +100,11 @@ inline void export_recurrent(const StateSlots& slots, index_t slot, index_t laye
                              View<float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("export_recurrent", slots, slot, layer, order, external);
     detail::check_writable("export_recurrent", "external", external);
-    const View<float, 3> state = slots.recurrent(layer)[slot];
     const bool k_first = order == StateOrder::k_first;
-    for (index_t h = 0; h < state.size(0); ++h) {
-        for (index_t i = 0; i < state.size(1); ++i) {
-            for (index_t j = 0; j < state.size(2); ++j) {
-                (k_first ? external(h, i, j) : external(h, j, i)) = state(h, i, j);
-            }
-        }
-    }
+    detail::for_each_element(slots.recurrent_state(layer), slot,
+                             [&](index_t h, index_t i, index_t j, auto s) {
+                                 (k_first ? external(h, i, j) : external(h, j, i)) = to_float(s);
+                             });
 }
 
 }  // namespace deltanet

@@ -4,15 +4,16 @@
 /// caller owns or in one aligned allocation. A slot is one sequence's state; slot operations act on
 /// all layers of it at once. Per slot and layer a row holds the convolution state, then the
 /// recurrent state:
-///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]       float32
+///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]
+/// The first is float32, the second float32, bfloat16 or float16. Strides and sizes count floats.
 /// Rows of a layer are a slot stride apart, layers are apart by a layer stride or stand at their
 /// own addresses. state_exchange.hpp converts to and from the layouts of other programs.
 #pragma once
 
 #include <deltanet/layer_config.hpp>
-#include <deltanet/views.hpp>
+#include <deltanet/ops/state_view.hpp>
 
-#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <span>
@@ -20,13 +21,15 @@
 
 namespace deltanet {
 
-/// How many slots and layers, and how caller's memory is strided (in floats; 0 means dense, rows
-/// rounded up to 64 bytes, layer after layer).
+/// How many slots and layers, how caller's memory is strided (in floats; 0 means dense, rows
+/// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A 16-bit
+/// state halves what decode reads and writes; it is rounded once per forward (docs/numerics.md).
 struct StateSlotsOptions {
     index_t slots = 1;
     index_t layers = 1;
     index_t slot_stride = 0;
     index_t layer_stride = 0;
+    DType state = DType::f32;
 };
 
 /// Move-only. Not synchronised: operations on distinct slots may run at the same time.
@@ -36,9 +39,9 @@ class StateSlots {
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options)
         : StateSlots(Sizes{resolve(config, options)}, config) {
         const index_t floats = floats_needed(config, options);
-        owned_.reset(static_cast<float*>(
-            ::operator new(static_cast<std::size_t>(floats) * sizeof(float), kAlignment)));
-        std::fill_n(owned_.get(), floats, 0.0F);
+        const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+        owned_.reset(static_cast<float*>(::operator new(bytes, kAlignment)));
+        std::memset(owned_.get(), 0, bytes);
         for (index_t l = 0; l < n_layers(); ++l)
             bases_[at(l)] = owned_.get() + l * options_.layer_stride;
     }
@@ -68,20 +71,25 @@ class StateSlots {
         }
     }
 
-    /// Floats of one slot in one layer.
-    [[nodiscard]] static constexpr index_t row_floats(const LayerConfig& config) noexcept {
-        return config.conv_taps() * config.conv_dim() + config.n_heads_v * config.d_k * config.d_v;
+    /// Floats of one slot in one layer; an odd number of 16-bit elements is rounded up.
+    [[nodiscard]] static constexpr index_t row_floats(const LayerConfig& config,
+                                                      DType state = DType::f32) noexcept {
+        const index_t bytes = config.n_heads_v * config.d_k * config.d_v * size_of(state);
+        constexpr auto size = static_cast<index_t>(sizeof(float));
+        return config.conv_taps() * config.conv_dim() + (bytes + size - 1) / size;
     }
-    /// Bytes that one more slot costs through `layers` layers, without padding.
+    /// Bytes that one more slot costs through `layers` layers, without padding between rows.
     [[nodiscard]] static constexpr index_t bytes_per_slot(const LayerConfig& config,
-                                                          index_t layers = 1) noexcept {
-        return row_floats(config) * layers * static_cast<index_t>(sizeof(float));
+                                                          index_t layers = 1,
+                                                          DType state = DType::f32) noexcept {
+        return row_floats(config, state) * layers * static_cast<index_t>(sizeof(float));
     }
     /// Floats from the first to behind the last row of an arena with these options.
     [[nodiscard]] static index_t floats_needed(const LayerConfig& config,
                                                const StateSlotsOptions& options) {
         const StateSlotsOptions o = resolve(config, options);
-        return (o.layers - 1) * o.layer_stride + (o.slots - 1) * o.slot_stride + row_floats(config);
+        return (o.layers - 1) * o.layer_stride + (o.slots - 1) * o.slot_stride +
+               row_floats(config, o.state);
     }
 
     [[nodiscard]] index_t n_slots() const noexcept { return options_.slots; }
@@ -99,18 +107,38 @@ class StateSlots {
                 {n_slots(), conv_taps_, conv_dim_},
                 {options_.slot_stride, conv_dim_, 1}};
     }
-    /// [n_slots, H_v, d_k, d_v].
-    [[nodiscard]] View<float, 4> recurrent(index_t layer) const {
+    /// [n_slots, H_v, d_k, d_v]. Throws `Error` when the states are stored as something else than
+    /// S.
+    template <class S = float>
+    [[nodiscard]] View<S, 4> recurrent(index_t layer) const {
         check_layer("StateSlots::recurrent", layer);
-        return {bases_[at(layer)] + conv_taps_ * conv_dim_,
-                {n_slots(), n_heads_v_, d_k_, d_v_},
-                {options_.slot_stride, d_k_ * d_v_, d_v_, 1}};
+        if (options_.state != dtype_of<S>) {
+            detail::fail("StateSlots::recurrent", "S",
+                         detail::concat("the element type of ", name_of(options_.state)),
+                         name_of(dtype_of<S>));
+        }
+        return recurrent_as<S>(layer);
     }
+    /// The same of whatever type, as the delta rule takes it.
+    [[nodiscard]] StateView<float> recurrent_state(index_t layer) const {
+        check_layer("StateSlots::recurrent_state", layer);
+        switch (options_.state) {
+            case DType::bf16:
+                return recurrent_as<bf16>(layer);
+            case DType::f16:
+                return recurrent_as<f16>(layer);
+            case DType::f32:
+                break;
+        }
+        return recurrent_as<float>(layer);
+    }
+    /// What the recurrent state is stored as.
+    [[nodiscard]] DType state_dtype() const noexcept { return options_.state; }
 
     /// Zeros in every layer of the slot. A fresh start needs no reset.
     void reset(index_t slot) {
         check_slot("StateSlots::reset", "slot", slot);
-        for (index_t l = 0; l < n_layers(); ++l) std::fill_n(row(l, slot), row_floats_, 0.0F);
+        for (index_t l = 0; l < n_layers(); ++l) std::memset(row(l, slot), 0, row_bytes_);
     }
 
     /// Makes `to` an equal of `from` in every layer. Copying a slot to itself does nothing.
@@ -118,7 +146,7 @@ class StateSlots {
         check_slot("StateSlots::copy", "from", from);
         check_slot("StateSlots::copy", "to", to);
         if (from == to) return;
-        for (index_t l = 0; l < n_layers(); ++l) std::copy_n(row(l, from), row_floats_, row(l, to));
+        for (index_t l = 0; l < n_layers(); ++l) std::memcpy(row(l, to), row(l, from), row_bytes_);
     }
 
     /// Throws unless this arena holds the state of such a layer.
@@ -159,7 +187,7 @@ class StateSlots {
           n_heads_v_(config.n_heads_v),
           d_k_(config.d_k),
           d_v_(config.d_v),
-          row_floats_(row_floats(config)),
+          row_bytes_(static_cast<std::size_t>(bytes_per_slot(config, 1, options_.state))),
           bases_(static_cast<std::size_t>(options_.layers), nullptr) {}
 
     static StateSlotsOptions with_layers(StateSlotsOptions options, std::size_t layers) {
@@ -173,7 +201,11 @@ class StateSlots {
         config.validate();
         detail::check_at_least(kName, "slots", options.slots, 1);
         detail::check_at_least(kName, "layers", options.layers, 1);
-        const index_t row = row_floats(config);
+        if (name_of(options.state) == "unknown") {
+            detail::fail(kName, "state", "a DType",
+                         detail::concat(static_cast<index_t>(options.state)));
+        }
+        const index_t row = row_floats(config, options.state);
         if (options.slot_stride == 0) options.slot_stride = (row + 15) / 16 * 16;
         if (options.layer_stride == 0) options.layer_stride = options.slots * options.slot_stride;
         detail::check_at_least(kName, "slot_stride", options.slot_stride, row);
@@ -196,9 +228,18 @@ class StateSlots {
     [[nodiscard]] float* row(index_t layer, index_t slot) const noexcept {
         return bases_[at(layer)] + slot * options_.slot_stride;
     }
+    template <class S>
+    [[nodiscard]] View<S, 4> recurrent_as(index_t layer) const noexcept {
+        constexpr auto per_float = static_cast<index_t>(sizeof(float) / sizeof(S));
+        void* const first = bases_[at(layer)] + conv_taps_ * conv_dim_;
+        return {static_cast<S*>(first),
+                {n_slots(), n_heads_v_, d_k_, d_v_},
+                {options_.slot_stride * per_float, d_k_ * d_v_, d_v_, 1}};
+    }
 
     StateSlotsOptions options_;
-    index_t conv_dim_, conv_taps_, n_heads_v_, d_k_, d_v_, row_floats_;
+    index_t conv_dim_, conv_taps_, n_heads_v_, d_k_, d_v_;
+    std::size_t row_bytes_;
     std::vector<float*> bases_;  ///< per layer: the row of slot 0
     std::unique_ptr<float, Free> owned_;
 };

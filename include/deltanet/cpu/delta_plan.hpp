@@ -58,8 +58,10 @@ class Plan<Arch, DeltaRuleArgs<T>> {
 
     void run(index_t task, T* scratch) const noexcept {
         const index_t last = std::min(n_items(), (task + 1) * items_per_task_);
-        for (index_t item = task * items_per_task_; item < last; ++item)
-            run_item(item, item + 1 < last, scratch);
+        args_.state.visit([&](const auto& state) noexcept {
+            for (index_t item = task * items_per_task_; item < last; ++item)
+                run_item(state, item, item + 1 < last, scratch);
+        });
     }
 
   private:
@@ -91,28 +93,31 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     }
 
     /// `more`: the next item belongs to the same task.
-    void run_item(index_t index, bool more, T* scratch) const noexcept {
+    template <class S>
+    void run_item(const View<S, 4>& state, index_t index, bool more, T* scratch) const noexcept {
         const Item item = item_at(index);
         const SequenceSpan& sequence = item.sequence;
         if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
-            run_chunked(sequence, item.key_head, item.first, item.last, scratch);
+            run_chunked(state, sequence, item.key_head, item.first, item.last, scratch);
             return;
         }
         if (sequence.start == Start::fresh) {
             for (index_t unit = item.first; unit < item.last; ++unit)
-                clear(sequence, columns(item.key_head, unit));
+                clear(state, sequence, columns(item.key_head, unit));
         }
         if (sequence.n_tokens == 0) return;
-        const T* after = nullptr;
+        const S* after = nullptr;
         if (more) {
             const Item next = item_at(index + 1);
-            after = state_of(next.sequence, columns(next.key_head, next.first));
+            after = state_of(state, next.sequence, columns(next.key_head, next.first));
         }
-        run_recurrent(sequence, item.key_head, item.first, item.last, after, scratch);
+        run_recurrent(state, sequence, item.key_head, item.first, item.last, after, scratch);
     }
 
-    [[nodiscard]] T* state_of(const SequenceSpan& sequence, const Columns& c) const noexcept {
-        return args_.state.ptr(sequence.slot, c.h, 0, c.first);
+    template <class S>
+    [[nodiscard]] static S* state_of(const View<S, 4>& state, const SequenceSpan& sequence,
+                                     const Columns& c) noexcept {
+        return state.ptr(sequence.slot, c.h, 0, c.first);
     }
 
     [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
@@ -153,49 +158,64 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         return std::max<index_t>(1, n_items() / (workers * tuning::tasks_per_worker));
     }
 
-    void clear(const SequenceSpan& sequence, const Columns& c) const noexcept {
+    template <class S>
+    void clear(const View<S, 4>& state, const SequenceSpan& sequence,
+               const Columns& c) const noexcept {
         for (index_t i = 0; i < d_k_; ++i) {
-            fill_zero<Arch>(args_.state.ptr(sequence.slot, c.h, i, c.first), c.width);
+            S* const row = state.ptr(sequence.slot, c.h, i, c.first);
+            for (index_t j = 0; j < c.width; ++j) row[j] = S{};
         }
     }
 
     /// The state of the value head behind that of `unit`.
-    [[nodiscard]] const T* next_head(const SequenceSpan& sequence, index_t key_head, index_t unit,
-                                     index_t last_unit, const T* after) const noexcept {
+    template <class S>
+    [[nodiscard]] const S* next_head(const View<S, 4>& state, const SequenceSpan& sequence,
+                                     index_t key_head, index_t unit, index_t last_unit,
+                                     const S* after) const noexcept {
         const index_t next = (unit / units_per_head_ + 1) * units_per_head_;
-        return next < last_unit ? state_of(sequence, columns(key_head, next)) : after;
+        return next < last_unit ? state_of(state, sequence, columns(key_head, next)) : after;
     }
 
     /// `after`: the first state of the task's next item, null for none.
-    void run_recurrent(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
-                       index_t last_unit, const T* after, T* memory) const noexcept {
+    template <class S>
+    void run_recurrent(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
+                       index_t first_unit, index_t last_unit, const S* after,
+                       T* memory) const noexcept {
         kernels::RecurrentScratch<Arch, T> scratch{};
         scratch.carve(memory, d_k_);
-        for (index_t done = 0; done < sequence.n_tokens; done += tuning::recurrent_tokens) {
-            const index_t n_tokens = std::min(tuning::recurrent_tokens, sequence.n_tokens - done);
-            const index_t t = sequence.first_token + done;
+        const auto pack = [&](index_t t, index_t n_tokens) noexcept {
             kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
                                           args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
                                           d_k_, scratch);
-            for (index_t unit = first_unit; unit < last_unit; ++unit) {
-                const Columns c = columns(key_head, unit);
-                const T* const next = next_head(sequence, key_head, unit, last_unit, after);
-                kernels::delta_recurrent<Arch, T>(
+        };
+        constexpr index_t stretch = tuning::recurrent_tokens;
+        const bool packed_once = sequence.n_tokens <= stretch;
+        if (packed_once) pack(sequence.first_token, sequence.n_tokens);
+        for (index_t unit = first_unit; unit < last_unit; ++unit) {
+            const Columns c = columns(key_head, unit);
+            const S* const next = next_head(state, sequence, key_head, unit, last_unit, after);
+            for (index_t done = 0; done < sequence.n_tokens; done += stretch) {
+                const index_t t = sequence.first_token + done;
+                const index_t n_tokens = std::min(stretch, sequence.n_tokens - done);
+                if (!packed_once) pack(t, n_tokens);
+                kernels::delta_recurrent<Arch, T, S>(
                     {.v = args_.v.ptr(t, c.h, c.first),
                      .v_stride = args_.v.stride(0),
                      .decay_log = args_.decay_log.ptr(t, c.h),
                      .decay_stride = args_.decay_log.stride(0),
                      .beta = args_.beta.ptr(t, c.h),
                      .beta_stride = args_.beta.stride(0),
-                     .state = args_.state.ptr(sequence.slot, c.h, 0, c.first),
-                     .state_stride = args_.state.stride(2),
+                     .state = state_of(state, sequence, c),
+                     .state_stride = state.stride(2),
                      .output = args_.output.ptr(t, c.h, c.first),
                      .output_stride = args_.output.stride(0),
-                     .next = next == nullptr ? nullptr : next + c.first * d_k_,
+                     .next = next == nullptr || done > 0 ? nullptr : next + c.first * d_k_,
                      .width = c.width,
                      .n_tokens = n_tokens,
                      .d_k = d_k_,
-                     .scale = scale_},
+                     .scale = scale_,
+                     .is_first = done == 0,
+                     .is_last = done + n_tokens == sequence.n_tokens},
                     scratch);
             }
         }
@@ -219,17 +239,18 @@ class Plan<Arch, DeltaRuleArgs<T>> {
 
     /// The state of all columns stays in scratch memory, panel by panel, until the last chunk is
     /// done.
-    void run_chunked(const SequenceSpan& sequence, index_t key_head, index_t first_unit,
-                     index_t last_unit, T* memory) const noexcept {
+    template <class S>
+    void run_chunked(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
+                     index_t first_unit, index_t last_unit, T* memory) const noexcept {
         ChunkScratch scratch{};
         scratch.carve(memory, d_k_, heads_per_group_ * panels_per_head());
         const auto panels_at = [&](index_t panel) {
             return scratch.state + panel * d_k_ * panel_cols;
         };
         for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
-            kernels::chunk_load_state<Arch, T, chunk>(
-                args_.state.ptr(sequence.slot, c.h, 0, c.first), args_.state.stride(2),
-                sequence.start == Start::fresh, c.width, d_k_, panels_at(panel));
+            kernels::chunk_load_state<Arch, T, chunk>(state_of(state, sequence, c), state.stride(2),
+                                                      sequence.start == Start::fresh, c.width, d_k_,
+                                                      panels_at(panel));
         });
         for (index_t done = 0; done < sequence.n_tokens; done += chunk) {
             const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
@@ -244,8 +265,7 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         }
         for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
             kernels::chunk_store_state<Arch, T, chunk>(
-                panels_at(panel), args_.state.ptr(sequence.slot, c.h, 0, c.first),
-                args_.state.stride(2), c.width, d_k_);
+                panels_at(panel), state_of(state, sequence, c), state.stride(2), c.width, d_k_);
         });
     }
 

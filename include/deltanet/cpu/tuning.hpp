@@ -19,8 +19,8 @@ static_assert(grid_tokens % chunk_tokens<default_arch> == 0);
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 12;
 
-/// Tokens that the recurrent form takes through all columns of a key head before the next ones:
-/// their keys and queries, packed, and one tile of the state fit into the L1 cache or near it.
+/// Tokens whose keys and queries the recurrent form packs at a time: they and one tile of the state
+/// fit into the L1 cache or near it.
 inline constexpr index_t recurrent_tokens = 16;
 
 /// Streams in which the recurrent form fetches the next head's state.

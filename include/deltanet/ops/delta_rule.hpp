@@ -11,6 +11,7 @@
 #pragma once
 
 #include <deltanet/layer_config.hpp>
+#include <deltanet/ops/state_view.hpp>
 #include <deltanet/sequence.hpp>
 #include <deltanet/views.hpp>
 
@@ -24,7 +25,7 @@ struct DeltaRuleArgs {
     View<const T, 2>
         decay_log;          ///< [n_tokens, H_v], natural logarithm of the decay, <= 0; any strides
     View<const T, 2> beta;  ///< [n_tokens, H_v], linear, after the sigmoid; any strides
-    View<T, 4> state;       ///< [n_slots, H_v, d_k, d_v], read and written
+    StateView<T> state;     ///< [n_slots, H_v, d_k, d_v], read and written; also bf16 and f16
     View<T, 3> output;      ///< [n_tokens, H_v, d_v]
     std::span<const SequenceSpan> sequences;
     HeadMap head_map = HeadMap::grouped;
@@ -60,12 +61,15 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     }
     detail::check_shape(where, "decay_log", args.decay_log, {n_tokens, n_heads_v});
     detail::check_shape(where, "beta", args.beta, {n_tokens, n_heads_v});
-    detail::check_tensor(where, "state", args.state, {args.state.size(0), n_heads_v, d_k, d_v});
     detail::check_tensor(where, "output", args.output, {n_tokens, n_heads_v, d_v});
-    detail::check_disjoint(where, "state", args.state, "output", args.output);
+    args.state.visit([&](const auto& state) {
+        detail::check_tensor(where, "state", state, {args.state.size(0), n_heads_v, d_k, d_v});
+        detail::check_disjoint(where, "state", state, "output", args.output);
+    });
     const auto check_apart = [&](const auto& input, const char* name) {
         detail::check_disjoint(where, "output", args.output, name, input);
-        detail::check_disjoint(where, "state", args.state, name, input);
+        args.state.visit(
+            [&](const auto& state) { detail::check_disjoint(where, "state", state, name, input); });
     };
     check_apart(args.q, "q");
     check_apart(args.k, "k");

@@ -6,6 +6,7 @@
 #include <deltanet/ops/delta_rule.hpp>
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 namespace deltanet::reference {
@@ -48,20 +49,41 @@ struct HeadTask {
     [[nodiscard]] std::vector<double> load_state() const {
         std::vector<double> state(static_cast<std::size_t>(d_k * d_v), 0.0);
         if (sequence.start == Start::fresh) return state;
-        for (index_t i = 0; i < d_k; ++i) {
-            for (index_t j = 0; j < d_v; ++j) {
-                state[static_cast<std::size_t>(i * d_v + j)] =
-                    static_cast<double>(args.state(sequence.slot, h, i, j));
+        args.state.visit([&](const auto& states) {
+            for (index_t i = 0; i < d_k; ++i) {
+                for (index_t j = 0; j < d_v; ++j)
+                    state[at(i, j)] = to_double(states(sequence.slot, h, i, j));
             }
-        }
+        });
         return state;
     }
     void store_state(const std::vector<double>& state) const {
-        for (index_t i = 0; i < d_k; ++i) {
-            for (index_t j = 0; j < d_v; ++j) {
-                args.state(sequence.slot, h, i, j) =
-                    static_cast<T>(state[static_cast<std::size_t>(i * d_v + j)]);
+        args.state.visit([&]<class S>(const View<S, 4>& states) {
+            for (index_t i = 0; i < d_k; ++i) {
+                for (index_t j = 0; j < d_v; ++j)
+                    states(sequence.slot, h, i, j) = to_storage<S>(state[at(i, j)]);
             }
+        });
+    }
+
+  private:
+    [[nodiscard]] std::size_t at(index_t i, index_t j) const {
+        return static_cast<std::size_t>(i * d_v + j);
+    }
+    template <class S>
+    [[nodiscard]] static double to_double(S value) {
+        if constexpr (std::is_arithmetic_v<S>) {
+            return static_cast<double>(value);
+        } else {
+            return static_cast<double>(to_float(value));
+        }
+    }
+    template <class S>
+    [[nodiscard]] static S to_storage(double value) {
+        if constexpr (std::is_arithmetic_v<S>) {
+            return static_cast<S>(value);
+        } else {
+            return from_float<S>(static_cast<float>(value));
         }
     }
 };

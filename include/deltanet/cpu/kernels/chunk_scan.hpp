@@ -10,6 +10,7 @@
 /// while the rows of K, Q, A and P stream past it.
 #pragma once
 
+#include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/kernels/chunk_prepare.hpp>
 #include <deltanet/cpu/kernels/chunk_solve.hpp>
 
@@ -17,8 +18,8 @@ namespace deltanet::cpu::kernels {
 
 /// state [d_k, width] -> panels [width / panel_cols, d_k, panel_cols], zeros behind the last
 /// column; for a fresh sequence all zeros, and the state is not read.
-template <class Arch, class T, index_t C>
-void chunk_load_state(const T* state, index_t state_stride, bool fresh, index_t width, index_t d_k,
+template <class Arch, class T, index_t C, class S>
+void chunk_load_state(const S* state, index_t state_stride, bool fresh, index_t width, index_t d_k,
                       T* panels) noexcept {
     constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
     for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
@@ -36,14 +37,18 @@ void chunk_load_state(const T* state, index_t state_stride, bool fresh, index_t 
 }
 
 /// And back.
-template <class Arch, class T, index_t C>
-void chunk_store_state(const T* panels, T* state, index_t state_stride, index_t width,
+template <class Arch, class T, index_t C, class S>
+void chunk_store_state(const T* panels, S* state, index_t state_stride, index_t width,
                        index_t d_k) noexcept {
     constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
     for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
+        const index_t count = width - col < cols ? width - col : cols;
         for (index_t d = 0; d < d_k; ++d) {
-            copy<Arch>(panels + d * cols, state + d * state_stride + col,
-                       width - col < cols ? width - col : cols);
+            S* const to = state + d * state_stride + col;
+            const T* const from = panels + d * cols;
+            for_each_vector<Arch, T>(count, [=](index_t c, auto n) noexcept {
+                store<Arch>(to + c, load<Arch>(from + c), n);
+            });
         }
     }
 }

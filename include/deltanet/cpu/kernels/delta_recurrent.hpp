@@ -9,10 +9,11 @@
 /// bit-equal.
 #pragma once
 
+#include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/scratch.hpp>
-#include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace deltanet::cpu::kernels {
@@ -57,8 +58,9 @@ void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, 
     }
 }
 
-/// Columns [0, width) of one value head along one stretch of a sequence. Strides in elements.
-template <class T>
+/// Columns [0, width) of one value head along one stretch of a sequence. Strides in elements. S:
+/// what the state is stored as.
+template <class T, class S>
 struct RecurrentTile {
     const T* v;  ///< [n_tokens, width]
     index_t v_stride;
@@ -66,15 +68,17 @@ struct RecurrentTile {
     index_t decay_stride;
     const T* beta;  ///< [n_tokens]
     index_t beta_stride;
-    T* state;  ///< [d_k, width], read and written
+    S* state;  ///< [d_k, width], read and written
     index_t state_stride;
     T* output;  ///< [n_tokens, width]
     index_t output_stride;
-    const T* next;  ///< [d_k * width] to be fetched meanwhile; null for none
+    const S* next;  ///< [d_k * width] to be fetched meanwhile; null for none
     index_t width;  ///< 1 to recurrent_cols
     index_t n_tokens;
     index_t d_k;
     T scale;
+    bool is_first;  ///< stretch of its sequence: the state is read from the slot
+    bool is_last;   ///< and written to it behind the last one; in between it is in the scratch tile
 };
 
 /// One token's columns in registers. Folds, not loops: see gemm_micro.hpp.
@@ -85,8 +89,8 @@ struct RecurrentStep {
     Batch m[static_cast<std::size_t>(Batches)];  ///< S^T q
 
     /// p += k s, m += q s for one row of the state.
-    template <int... B>
-    DELTANET_FORCE_INLINE void read_row(const T* s, const Batch& k, const Batch& q,
+    template <class S, int... B>
+    DELTANET_FORCE_INLINE void read_row(const S* s, const Batch& k, const Batch& q,
                                         std::integer_sequence<int, B...>) noexcept {
         (read_batch(load<Arch>(s + B * lanes<Arch, T>), k, q, p[B], m[B]), ...);
     }
@@ -97,11 +101,13 @@ struct RecurrentStep {
     }
 
     /// to = e^g from + k u for one row of the state.
-    template <int... B>
-    DELTANET_FORCE_INLINE void write_row(const T* from, T* to, const Batch& k, const Batch& decay,
+    template <class From, class To, int... B>
+    DELTANET_FORCE_INLINE void write_row(const From* from, To* to, const Batch& k,
+                                         const Batch& decay,
                                          std::integer_sequence<int, B...>) const noexcept {
-        (compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>))
-             .store_unaligned(to + B * lanes<Arch, T>),
+        (store<Arch>(to + B * lanes<Arch, T>,
+                     compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>)),
+                     lanes<Arch, T>),
          ...);
     }
 
@@ -111,25 +117,30 @@ struct RecurrentStep {
 };
 
 /// Asks for the lines of half a tile row: the `half`-th of the 2 d_k that a token's two sweeps have
-/// room for. They walk through a few streams side by side, each in the order of its addresses:
-/// memory serves that fastest (on a Zen 3 core 124 us against 145 us with one stream and 180 us
-/// without, 16 / 32 heads of 128).
-template <index_t Cols, class T>
-DELTANET_FORCE_INLINE void fetch_half_row(const T* next, index_t half, index_t d_k) noexcept {
+/// room for; a row of a single line is asked for in the first half. They walk through a few streams
+/// side by side, each in the order of its addresses: memory serves that fastest (on a Zen 3 core
+/// 124 us against 145 us with one stream and 180 us without, 16 / 32 heads of 128).
+template <index_t Cols, class S>
+DELTANET_FORCE_INLINE void fetch_half_row(const S* next, index_t half, index_t d_k) noexcept {
     constexpr index_t streams = tuning::fetch_streams;
-    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
-    constexpr index_t step = (Cols / 2 + line - 1) / line * line;
-    const index_t per_stream = (2 * d_k + streams - 1) / streams;
-    const T* const from = next + (half % streams * per_stream + half / streams) * step;
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(S));
+    constexpr index_t halves = Cols >= 2 * line ? 2 : 1;
+    constexpr index_t step = (Cols / halves + line - 1) / line * line;
+    if (halves == 1) {
+        if (half % 2 != 0) return;
+        half /= 2;
+    }
+    const index_t per_stream = (halves * d_k + streams - 1) / streams;
+    const S* const from = next + (half % streams * per_stream + half / streams) * step;
     for (index_t c = 0; c < step; c += line) __builtin_prefetch(from + c, 0, 2);
 }
 
 /// One token: reads the state from `from` and writes it to `to`, which may be the same. Fetch: the
 /// memory of the next state is asked for meanwhile. The second sweep goes backwards: what the first
 /// one left in the L1 cache are the last rows.
-template <class Arch, class T, int Batches, bool Fetch>
-void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, T>& scratch,
-                     index_t t, const T* from, index_t from_stride, T* to,
+template <class Arch, class T, int Batches, bool Fetch, class S, class From, class To>
+void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arch, T>& scratch,
+                     index_t t, const From* from, index_t from_stride, To* to,
                      index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr auto all = std::make_integer_sequence<int, Batches>{};
@@ -163,13 +174,37 @@ void recurrent_token(const RecurrentTile<T>& tile, const RecurrentScratch<Arch, 
 }
 
 /// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for
-/// cache sets as the rows of the slot do. One token goes straight from slot to slot.
-template <class Arch, class T, int Batches>
-void recurrent_tokens(const RecurrentTile<T>& tile,
+/// cache sets as the rows of the slot do, in the type of the arithmetic, so that a state stored in
+/// 16 bits is rounded once. One token goes straight from slot to slot.
+template <class Arch, class T, int Batches, class S>
+void recurrent_tokens(const RecurrentTile<T, S>& tile,
                       const RecurrentScratch<Arch, T>& scratch) noexcept {
     constexpr index_t cols = Batches * lanes<Arch, T>;
+    const auto token = [&](index_t t, auto* from, index_t from_stride, auto* to,
+                           index_t to_stride) noexcept {
+        tile.next != nullptr&& t == 0 ? recurrent_token<Arch, T, Batches, true>(
+                                            tile, scratch, t, from, from_stride, to, to_stride)
+                                      : recurrent_token<Arch, T, Batches, false>(
+                                            tile, scratch, t, from, from_stride, to, to_stride);
+    };
     const bool ragged = tile.width != cols;
-    if (ragged) {
+    if (!ragged && tile.n_tokens == 1 && tile.is_first && tile.is_last) {
+        token(0, tile.state, tile.state_stride, tile.state, tile.state_stride);
+        return;
+    }
+    if constexpr (std::is_same_v<S, T>) {
+        if (!ragged) {  // the first and the last token do the copying
+            for (index_t t = 0; t < tile.n_tokens; ++t) {
+                const bool from_slot = tile.is_first && t == 0;
+                const bool to_slot = tile.is_last && t + 1 == tile.n_tokens;
+                token(t, from_slot ? tile.state : scratch.state,
+                      from_slot ? tile.state_stride : cols, to_slot ? tile.state : scratch.state,
+                      to_slot ? tile.state_stride : cols);
+            }
+            return;
+        }
+    }
+    if (tile.is_first) {
         for (index_t i = 0; i < tile.d_k; ++i) {
             for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
                 load<Arch>(tile.state + i * tile.state_stride + c, tile.width - c)
@@ -177,25 +212,20 @@ void recurrent_tokens(const RecurrentTile<T>& tile,
             }
         }
     }
-    for (index_t t = 0; t < tile.n_tokens; ++t) {
-        const bool from_slot = !ragged && t == 0;
-        const bool to_slot = !ragged && t + 1 == tile.n_tokens;
-        const auto kernel = tile.next != nullptr && t == 0
-                                ? &recurrent_token<Arch, T, Batches, true>
-                                : &recurrent_token<Arch, T, Batches, false>;
-        kernel(tile, scratch, t, from_slot ? tile.state : scratch.state,
-               from_slot ? tile.state_stride : cols, to_slot ? tile.state : scratch.state,
-               to_slot ? tile.state_stride : cols);
-    }
-    if (ragged) {
+    for (index_t t = 0; t < tile.n_tokens; ++t) token(t, scratch.state, cols, scratch.state, cols);
+    if (tile.is_last) {
         for (index_t i = 0; i < tile.d_k; ++i) {
-            copy<Arch>(scratch.state + i * cols, tile.state + i * tile.state_stride, tile.width);
+            S* const to = tile.state + i * tile.state_stride;
+            const T* const from = scratch.state + i * cols;
+            for_each_vector<Arch, T>(tile.width, [=](index_t c, auto count) noexcept {
+                store<Arch>(to + c, load<Arch>(from + c), count);
+            });
         }
     }
 }
 
-template <class Arch, class T>
-void delta_recurrent(const RecurrentTile<T>& tile,
+template <class Arch, class T, class S>
+void delta_recurrent(const RecurrentTile<T, S>& tile,
                      const RecurrentScratch<Arch, T>& scratch) noexcept {
     const index_t batches = (tile.width + lanes<Arch, T> - 1) / lanes<Arch, T>;
     [&]<int... B>(std::integer_sequence<int, B...>) noexcept {

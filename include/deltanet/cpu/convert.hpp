@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Loads and stores of 16-bit storage as batches of float; see simd.hpp for the others. Written in
+/// the compiler's own vectors: xsimd 8.1 cannot widen, and the conversion instructions for f16 are
+/// an extension of their own. Same results as the scalar functions of dtype.hpp, for NaN and
+/// subnormals too.
+#pragma once
+
+#include <deltanet/cpu/simd.hpp>
+#include <deltanet/dtype.hpp>
+
+#include <cstring>
+
+namespace deltanet::cpu {
+
+namespace detail {
+
+/// N lanes of 32 and of 16 bits.
+template <index_t N>
+struct Lanes {
+    typedef std::uint32_t u32 __attribute__((vector_size(4 * N)));
+    typedef std::uint16_t u16 __attribute__((vector_size(2 * N)));
+    typedef float f32 __attribute__((vector_size(4 * N)));
+};
+
+/// The same bytes as another type, in a register.
+template <class To, class From>
+[[nodiscard]] DELTANET_FORCE_INLINE To bits_as(const From& from) noexcept {
+    static_assert(sizeof(To) == sizeof(From));
+    To to;
+    std::memcpy(&to, &from, sizeof(to));
+    return to;
+}
+
+template <index_t N>
+[[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u32 widen(const bf16* p) noexcept {
+    typename Lanes<N>::u16 bits;
+    std::memcpy(&bits, p, sizeof(bits));
+    return __builtin_convertvector(bits, typename Lanes<N>::u32) << 16;
+}
+
+template <index_t N>
+[[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u32 widen(const f16* p) noexcept {
+    using U32 = typename Lanes<N>::u32;
+    using F32 = typename Lanes<N>::f32;
+    typename Lanes<N>::u16 bits;
+    std::memcpy(&bits, p, sizeof(bits));
+    const U32 h = __builtin_convertvector(bits, U32);
+    // Exponents are 112 apart; the product is exact and turns subnormals into what they are.
+    const F32 scaled = bits_as<F32>((h & 0x7FFFU) << 13) * 0x1p112F;
+    const U32 special = bits_as<U32>((h & 0x7C00U) == 0x7C00U) & 0x7F800000U;  // infinity, NaN
+    return bits_as<U32>(scaled) | special | ((h & 0x8000U) << 16);
+}
+
+template <index_t N>
+DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, bf16* p) noexcept {
+    using U32 = typename Lanes<N>::u32;
+    const U32 is_nan = bits_as<U32>((x & 0x7FFFFFFFU) > 0x7F800000U);
+    const U32 rounded = (x + 0x7FFFU + ((x >> 16) & 1U)) >> 16;
+    const U32 result = (is_nan & ((x >> 16) | 0x40U)) | (~is_nan & rounded);
+    const auto bits = __builtin_convertvector(result, typename Lanes<N>::u16);
+    std::memcpy(static_cast<void*>(p), &bits, sizeof(bits));
+}
+
+template <index_t N>
+DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, f16* p) noexcept {
+    using U32 = typename Lanes<N>::u32;
+    using F32 = typename Lanes<N>::f32;
+    const U32 sign = (x >> 16) & 0x8000U;
+    const U32 magnitude = x & 0x7FFFFFFFU;
+    const U32 normal = (magnitude + 0xFFFU + ((magnitude >> 13) & 1U) - 0x38000000U) >> 13;
+    // Below 2^-14: adding 0.5 shifts the subnormal into the low bits.
+    const U32 subnormal = bits_as<U32>(bits_as<F32>(magnitude) + 0.5F) - 0x3F000000U;
+    const U32 is_small = bits_as<U32>(magnitude < 0x38800000U);
+    const U32 is_large = bits_as<U32>(magnitude >= 0x477FF000U);
+    const U32 is_nan = bits_as<U32>(magnitude > 0x7F800000U);
+    U32 result = (is_small & subnormal) | (~is_small & normal);
+    result = (is_large & 0x7C00U) | (~is_large & result);
+    result = (is_nan & 0x7E00U) | (~is_nan & result);
+    const auto bits = __builtin_convertvector(result | sign, typename Lanes<N>::u16);
+    std::memcpy(static_cast<void*>(p), &bits, sizeof(bits));
+}
+
+}  // namespace detail
+
+/// As for float: the first `count` elements, zeros behind them.
+template <class Arch, class S>
+requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>)
+    [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<float, Arch> load(const S* p,
+                                                                       index_t count) noexcept {
+    using Batch = xsimd::batch<float, Arch>;
+    constexpr index_t n = lanes<Arch, float>;
+    S buffer[static_cast<std::size_t>(n)] = {};
+    if (count < n) {
+        for (index_t i = 0; i < count; ++i) buffer[i] = p[i];
+        p = buffer;
+    }
+    return Batch(detail::bits_as<typename Batch::register_type>(detail::widen<n>(p)));
+}
+template <class Arch, class S>
+requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>)
+    [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<float, Arch> load(const S* p) noexcept {
+    return load<Arch>(p, lanes<Arch, float>);
+}
+
+/// Rounds to nearest, ties to even.
+template <class Arch, class S>
+requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>) DELTANET_FORCE_INLINE
+    void store(S* p, const xsimd::batch<float, Arch>& x, index_t count) noexcept {
+    using Batch = xsimd::batch<float, Arch>;
+    constexpr index_t n = lanes<Arch, float>;
+    const typename Batch::register_type reg = x;
+    const auto bits = detail::bits_as<typename detail::Lanes<n>::u32>(reg);
+    if (count >= n) {
+        detail::narrow<n>(bits, p);
+        return;
+    }
+    S buffer[static_cast<std::size_t>(n)];
+    detail::narrow<n>(bits, buffer);
+    for (index_t i = 0; i < count; ++i) p[i] = buffer[i];
+}
+
+}  // namespace deltanet::cpu
