@@ -32,17 +32,20 @@ inline void fill_random(std::mt19937& random, float* to, index_t n, float low, f
     for (index_t i = 0; i < n; ++i) to[i] = uniform(random);
 }
 
-/// `slots` states, and `sequences` sequences of `tokens` tokens that use `sequences` of them at a
-/// time.
+/// `slots` states stored as `state`, and `sequences` sequences of `tokens` tokens that use
+/// `sequences` of them at a time.
 class DeltaData {
   public:
-    DeltaData(const HeadShape& shape, index_t tokens, index_t sequences, index_t slots)
+    DeltaData(const HeadShape& shape, index_t tokens, index_t sequences, index_t slots,
+              DType state = DType::f32)
         : shape_(shape),
+          state_(state),
+          slots_(slots),
           n_(tokens * sequences),
           conv_(n_ * row_stride()),
           decay_log_(n_ * shape.n_heads_v),
           beta_(n_ * shape.n_heads_v),
-          states_(slots * shape.state_size(), 0.0F),
+          states_(slots * shape.state_size() * size_of(state) / 4, 0.0F),
           output_(n_ * shape.n_heads_v * shape.d_v) {
         std::mt19937 random(1);
         // Unit length on average, as after the L2 norm.
@@ -74,9 +77,9 @@ class DeltaData {
         args.v = heads(2 * key_dim, shape_.n_heads_v, shape_.d_v);
         args.decay_log = {decay_log_.data(), {n_, shape_.n_heads_v}};
         args.beta = {beta_.data(), {n_, shape_.n_heads_v}};
-        args.state = {
-            states_.data(),
-            {states_.size() / shape_.state_size(), shape_.n_heads_v, shape_.d_k, shape_.d_v}};
+        args.state = state_ == DType::f32    ? StateView<float>(states<float>())
+                     : state_ == DType::bf16 ? StateView<float>(states<bf16>())
+                                             : StateView<float>(states<f16>());
         args.output = {output_.data(), {n_, shape_.n_heads_v, shape_.d_v}};
         args.sequences = spans_;
         return args;
@@ -87,10 +90,18 @@ class DeltaData {
         return 2 * shape_.n_heads_k * shape_.d_k + shape_.n_heads_v * shape_.d_v;
     }
 
+    template <class S>
+    [[nodiscard]] View<S, 4> states() const noexcept {
+        void* const memory = states_.data();
+        return {static_cast<S*>(memory), {slots_, shape_.n_heads_v, shape_.d_k, shape_.d_v}};
+    }
+
     /// As the layer lays its buffers out.
     [[nodiscard]] index_t row_stride() const noexcept { return conv_dim() + 16; }
 
     HeadShape shape_;
+    DType state_;
+    index_t slots_;
     index_t n_;
     Buffer conv_, decay_log_, beta_, states_, output_;
     std::vector<SequenceSpan> spans_;

@@ -35,6 +35,7 @@ concept Backend = requires(B& backend, const Conv1dArgs<float>& conv, const L2No
     backend.l2norm(l2);
     backend.rmsnorm(rms);
     backend.gates(gates);
+    { backend.scan_compute(ScanCompute::bf16) } -> std::same_as<ScanCompute>;
     { backend.delta_rule_scratch_bytes(rule) } -> std::convertible_to<index_t>;
     { backend.template delta_rule_scratch_bytes<float>(n, n, n) } -> std::convertible_to<index_t>;
     backend.delta_rule(rule, scratch);

@@ -41,6 +41,11 @@ class DeltaNetLayer {
 
     [[nodiscard]] const LayerConfig& config() const noexcept { return config_; }
     [[nodiscard]] B& backend() noexcept { return backend_; }
+    /// What the chunked delta rule computes in: `config().scan_compute`, or f32 where the backend
+    /// cannot do that.
+    [[nodiscard]] ScanCompute scan_compute() const {
+        return backend_.scan_compute(config_.scan_compute);
+    }
 
     /// Bytes of workspace that any forward of up to `max_tokens` tokens needs.
     [[nodiscard]] index_t workspace_bytes(index_t max_tokens) {
@@ -233,7 +238,8 @@ class DeltaNetLayer {
                                         .sequences = batch.sequences(),
                                         .head_map = config_.head_map,
                                         .scale = config_.query_scale(),
-                                        .mode = config_.scan},
+                                        .mode = config_.scan,
+                                        .compute = config_.scan_compute},
                    buffers.scratch);
     }
 

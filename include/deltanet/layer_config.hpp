@@ -33,8 +33,20 @@ enum class PreNorm : std::uint8_t { none, plain, one_plus };
 /// the chunked form for long stretches and the recurrent form for short ones.
 enum class ScanMode : std::uint8_t { automatic, recurrent, chunked };
 
+/// In what the chunked form computes its large products; sums, gates, the triangular system and the
+/// state between chunks are float32 in any case. `bf16`: operands rounded to bfloat16, multiplied
+/// by the CPU's dot-product instruction; on a CPU without one the same as f32, see
+/// `CpuBackend::scan_compute`. `bf16_emulated`: the same rounding on any CPU, slowly, to see what
+/// it does to a model. The recurrent form is always f32.
+enum class ScanCompute : std::uint8_t { f32, bf16, bf16_emulated };
+
 [[nodiscard]] constexpr std::string_view name_of(HeadMap map) noexcept {
     return map == HeadMap::grouped ? "grouped" : "tiled";
+}
+[[nodiscard]] constexpr std::string_view name_of(ScanCompute compute) noexcept {
+    return compute == ScanCompute::f32    ? "f32"
+           : compute == ScanCompute::bf16 ? "bf16"
+                                          : "bf16_emulated";
 }
 
 struct LayerConfig {
@@ -55,6 +67,7 @@ struct LayerConfig {
     double pre_norm_eps = 1e-6;
     bool residual = false;  ///< y += x
     ScanMode scan = ScanMode::automatic;
+    ScanCompute scan_compute = ScanCompute::f32;
 
     [[nodiscard]] constexpr index_t key_dim() const noexcept { return n_heads_k * d_k; }
     [[nodiscard]] constexpr index_t value_dim() const noexcept { return n_heads_v * d_v; }

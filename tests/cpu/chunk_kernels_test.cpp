@@ -106,7 +106,7 @@ namespace {
 
 template <class T, index_t chunk>
 void check_prepared_matrices() {
-    using Scratch = kernels::ChunkScratch<Arch, T, chunk>;
+    using Scratch = kernels::ChunkScratch<Arch, T, chunk, PlainProducts>;
     std::mt19937 generator(83);
     for (const index_t n : {index_t{1}, index_t{2}, chunk / 2 + 1, chunk - 1, chunk}) {
         constexpr index_t d_k = 20;

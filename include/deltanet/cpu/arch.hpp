@@ -26,15 +26,17 @@ struct FirstSupported<Fallback, Arch, Archs...> {
 
 }  // namespace detail
 
-/// The x86 archs that the test suite runs, best first; the flags that go with them are
-/// -mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma, -mavx2 -mfma, and none. On other machines
-/// `default_arch` is xsimd's choice (neon64 on 64-bit Arm).
-using x86_archs = xsimd::arch_list<xsimd::avx512bw, xsimd::fma3<xsimd::avx2>, xsimd::sse2>;
+/// The x86 archs that the test suite runs, best first; their flags are in
+/// cmake/DeltanetArchs.cmake. On other machines `default_arch` is xsimd's choice (neon64 on 64-bit
+/// Arm).
+using x86_archs =
+    xsimd::arch_list<avx512bf16, xsimd::avx512bw, xsimd::fma3<xsimd::avx2>, xsimd::sse2>;
 
 /// What the compiler's flags allow. Asked of the tags and not of `xsimd::default_arch` alone: newer
 /// versions have tags above these that change nothing for us but would make other symbols.
-using default_arch = typename detail::FirstSupported<xsimd::default_arch, xsimd::avx512bw,
-                                                     xsimd::fma3<xsimd::avx2>>::type;
+using default_arch =
+    typename detail::FirstSupported<xsimd::default_arch, avx512bf16, xsimd::avx512bw,
+                                    xsimd::fma3<xsimd::avx2>>::type;
 
 /// A name that is the same in every version of xsimd.
 template <class Arch>

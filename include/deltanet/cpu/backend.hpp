@@ -67,6 +67,11 @@ class CpuBackend {
         for_each_row(args, [&](index_t j) { detail::add_rows(one_row(args, j)); });
     }
 
+    /// What a delta rule in float that asks for `compute` is done in: f32 for bf16 if this arch has
+    /// no bfloat16 dot product, else `compute`.
+    [[nodiscard]] ScanCompute scan_compute(ScanCompute compute) const {
+        return PlanOf<DeltaRuleArgs<float>>::scan_compute(compute);
+    }
     /// Depends on d_k, d_v, H_v / H_k, the mode and the number of workers only.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>& args) {

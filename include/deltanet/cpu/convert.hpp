@@ -52,13 +52,19 @@ template <index_t N>
     return bits_as<U32>(scaled) | special | ((h & 0x8000U) << 16);
 }
 
+/// The bits of the nearest bfloat16 numbers, in the lower halves of the lanes.
 template <index_t N>
-DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, bf16* p) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u32 rounded_to_bf16(
+    const typename Lanes<N>::u32& x) noexcept {
     using U32 = typename Lanes<N>::u32;
     const U32 is_nan = bits_as<U32>((x & 0x7FFFFFFFU) > 0x7F800000U);
     const U32 rounded = (x + 0x7FFFU + ((x >> 16) & 1U)) >> 16;
-    const U32 result = (is_nan & ((x >> 16) | 0x40U)) | (~is_nan & rounded);
-    const auto bits = __builtin_convertvector(result, typename Lanes<N>::u16);
+    return (is_nan & ((x >> 16) | 0x40U)) | (~is_nan & rounded);
+}
+
+template <index_t N>
+DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, bf16* p) noexcept {
+    const auto bits = __builtin_convertvector(rounded_to_bf16<N>(x), typename Lanes<N>::u16);
     std::memcpy(static_cast<void*>(p), &bits, sizeof(bits));
 }
 

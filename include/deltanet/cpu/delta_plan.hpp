@@ -21,9 +21,7 @@ class Plan<Arch, DeltaRuleArgs<T>> {
   public:
     /// Columns that are never cut: whole tiles of both forms.
     static constexpr index_t unit_cols = kernels::recurrent_cols<Arch, T>;
-    static constexpr index_t chunk = tuning::chunk_tokens<Arch>;
-    using ChunkScratch = kernels::ChunkScratch<Arch, T, chunk>;
-    static constexpr index_t panel_cols = ChunkScratch::panel_cols;
+    static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
     static_assert(unit_cols % panel_cols == 0);
 
     Plan(const DeltaRuleArgs<T>& args, index_t workers) noexcept
@@ -48,12 +46,22 @@ class Plan<Arch, DeltaRuleArgs<T>> {
                                                          ScanMode mode) noexcept {
         const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
         const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
-        return mode == ScanMode::recurrent ? recurrent
-                                           : std::max(recurrent, ChunkScratch::bytes(d_k, panels));
+        if (mode == ScanMode::recurrent) return recurrent;
+        index_t bytes = std::max(recurrent, PlainScratch::bytes(d_k, panels));
+        if constexpr (std::is_same_v<T, float>)
+            bytes = std::max(bytes, Bf16Scratch<EmulatedBf16Products>::bytes(d_k, panels));
+        return bytes;
     }
     [[nodiscard]] static index_t scratch_bytes(const DeltaRuleArgs<T>& args) noexcept {
         return scratch_bytes(args.k.size(2), args.v.size(2), args.v.size(1) / args.k.size(1),
                              args.mode);
+    }
+
+    /// What a call that asks for `compute` is done in.
+    [[nodiscard]] static constexpr ScanCompute scan_compute(ScanCompute compute) noexcept {
+        if constexpr (!std::is_same_v<T, float>) return ScanCompute::f32;
+        const bool available = compute != ScanCompute::bf16 || has_bf16_products<Arch>;
+        return available ? compute : ScanCompute::f32;
     }
 
     void run(index_t task, T* scratch) const noexcept {
@@ -65,6 +73,12 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     }
 
   private:
+    template <index_t C, class Products>
+    using ScratchOf = kernels::ChunkScratch<Arch, T, C, Products>;
+    using PlainScratch = ScratchOf<tuning::chunk_tokens<Arch>, PlainProducts>;
+    template <class Products>
+    using Bf16Scratch = ScratchOf<tuning::bf16_chunk_tokens<Arch>, Products>;
+
     /// Columns [first, first + width) of value head h.
     struct Columns {
         index_t h;
@@ -98,7 +112,10 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         const Item item = item_at(index);
         const SequenceSpan& sequence = item.sequence;
         if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
-            run_chunked(state, sequence, item.key_head, item.first, item.last, scratch);
+            choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
+                chunk_scratch.carve(scratch, d_k_, heads_per_group_ * panels_per_head());
+                run_chunked(state, sequence, item.key_head, item.first, item.last, chunk_scratch);
+            });
             return;
         }
         if (sequence.start == Start::fresh) {
@@ -237,20 +254,34 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         }
     }
 
+    /// f(an empty scratch) of the products that the call asks for, or of plain ones.
+    template <class F>
+    void choose_products(F&& f) const noexcept {
+        if constexpr (std::is_same_v<T, float>) {
+            const ScanCompute compute = scan_compute(args_.compute);
+            if constexpr (has_bf16_products<Arch>) {
+                if (compute == ScanCompute::bf16) return f(Bf16Scratch<Bf16Products<Arch>>{});
+            }
+            if (compute == ScanCompute::bf16_emulated)
+                return f(Bf16Scratch<EmulatedBf16Products>{});
+        }
+        f(PlainScratch{});
+    }
+
     /// The state of all columns stays in scratch memory, panel by panel, until the last chunk is
     /// done.
-    template <class S>
+    template <class S, class ChunkScratch>
     void run_chunked(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
-                     index_t first_unit, index_t last_unit, T* memory) const noexcept {
-        ChunkScratch scratch{};
-        scratch.carve(memory, d_k_, heads_per_group_ * panels_per_head());
+                     index_t first_unit, index_t last_unit,
+                     const ChunkScratch& scratch) const noexcept {
+        constexpr index_t chunk = ChunkScratch::chunk;
         const auto panels_at = [&](index_t panel) {
             return scratch.state + panel * d_k_ * panel_cols;
         };
         for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
-            kernels::chunk_load_state<Arch, T, chunk>(state_of(state, sequence, c), state.stride(2),
-                                                      sequence.start == Start::fresh, c.width, d_k_,
-                                                      panels_at(panel));
+            kernels::chunk_load_state<Arch, T>(state_of(state, sequence, c), state.stride(2),
+                                               sequence.start == Start::fresh, c.width, d_k_,
+                                               panels_at(panel));
         });
         for (index_t done = 0; done < sequence.n_tokens; done += chunk) {
             const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
@@ -264,11 +295,12 @@ class Plan<Arch, DeltaRuleArgs<T>> {
             });
         }
         for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
-            kernels::chunk_store_state<Arch, T, chunk>(
-                panels_at(panel), state_of(state, sequence, c), state.stride(2), c.width, d_k_);
+            kernels::chunk_store_state<Arch, T>(panels_at(panel), state_of(state, sequence, c),
+                                                state.stride(2), c.width, d_k_);
         });
     }
 
+    template <class ChunkScratch>
     void chunk_head(index_t t, index_t n_tokens, index_t n_next, index_t key_head, const Columns& c,
                     T* panels, const ChunkScratch& scratch) const noexcept {
         const index_t parts = (c.width + panel_cols - 1) / panel_cols;
@@ -283,18 +315,19 @@ class Plan<Arch, DeltaRuleArgs<T>> {
             args_.beta.stride(0), n_tokens, scale_, scratch);
         for (index_t part = 0; part < parts; ++part) {
             const index_t col = part * panel_cols;
-            kernels::chunk_panel<Arch, T, chunk>(
-                {.state = panels + d_k_ * col,
-                 .v = args_.v.ptr(t, c.h, c.first + col),
-                 .v_stride = args_.v.stride(0),
-                 .output = args_.output.ptr(t, c.h, c.first + col),
-                 .output_stride = args_.output.stride(0),
-                 .width = std::min(panel_cols, c.width - col),
-                 .n_tokens = n_tokens,
-                 .d_k = d_k_,
-                 .total_decay = total_decay,
-                 .next = {next[0].share(part, parts), next[1].share(part, parts),
-                          next[2].share(part, parts), next[3].share(part, parts)}},
+            kernels::chunk_panel(
+                kernels::ChunkPanel<T>{
+                    .state = panels + d_k_ * col,
+                    .v = args_.v.ptr(t, c.h, c.first + col),
+                    .v_stride = args_.v.stride(0),
+                    .output = args_.output.ptr(t, c.h, c.first + col),
+                    .output_stride = args_.output.stride(0),
+                    .width = std::min(panel_cols, c.width - col),
+                    .n_tokens = n_tokens,
+                    .d_k = d_k_,
+                    .total_decay = total_decay,
+                    .next = {next[0].share(part, parts), next[1].share(part, parts),
+                             next[2].share(part, parts), next[3].share(part, parts)}},
                 scratch);
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The numbers that decide speed and never results: every one of them may change without a kernel
-/// being touched. The exception is `chunk_tokens`, which decides rounding.
+/// being touched. The exceptions are the chunk lengths, which decide rounding.
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
@@ -14,7 +14,12 @@ inline constexpr index_t grid_tokens = 64;
 /// Tokens that it solves at once, a divisor of the grid.
 template <class Arch>
 inline constexpr index_t chunk_tokens = 16;
-static_assert(grid_tokens % chunk_tokens<default_arch> == 0);
+
+/// The same with products in bfloat16: the state is packed into pairs once a chunk.
+template <class Arch>
+inline constexpr index_t bf16_chunk_tokens = 32;
+static_assert(grid_tokens % chunk_tokens<default_arch> == 0 &&
+              grid_tokens % bf16_chunk_tokens<default_arch> == 0);
 
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 12;

@@ -14,6 +14,29 @@
 #error "deltanet: xsimd 8.1 or newer is needed"
 #endif
 
+namespace deltanet::cpu {
+
+/// AVX-512 with its bfloat16 dot product, for which xsimd has no tag. To xsimd it is avx512bw.
+struct avx512bf16 : xsimd::avx512bw {
+#if defined(__AVX512BF16__)
+    static constexpr bool supported() noexcept { return true; }
+#else
+    static constexpr bool supported() noexcept { return false; }
+#endif
+    static constexpr const char* name() noexcept { return "avx512bf16"; }
+};
+
+}  // namespace deltanet::cpu
+
+#if XSIMD_WITH_AVX512BW
+namespace xsimd::types {
+template <class T>
+struct get_bool_simd_register<T, deltanet::cpu::avx512bf16> : get_bool_simd_register<T, avx512bw> {
+};
+XSIMD_DECLARE_SIMD_REGISTER_ALIAS(deltanet::cpu::avx512bf16, avx512bw);
+}  // namespace xsimd::types
+#endif
+
 namespace deltanet::cpu::compat {
 
 /// Sum of the lanes: `hadd` until 8.x, `reduce_add` since 9.0.

@@ -45,6 +45,9 @@ class RunTimePlan {
                                                ScanMode /*mode*/) {
         return kernels().delta_rule_scratch_bytes(d_k, d_v, heads_per_group);
     }
+    [[nodiscard]] static ScanCompute scan_compute(ScanCompute compute) {
+        return kernels().scan_compute(compute);
+    }
 
   private:
     [[nodiscard]] static const auto& functions() {

@@ -37,6 +37,7 @@ struct KernelTable {
     PlanFunctions<GatedRmsNormArgs<float>> gated_rmsnorm;
     /// Bound over every delta-rule call with these sizes.
     index_t (*delta_rule_scratch_bytes)(index_t d_k, index_t d_v, index_t heads_per_group) noexcept;
+    ScanCompute (*scan_compute)(ScanCompute) noexcept;
 
     [[nodiscard]] const auto& of(const Conv1dArgs<float>*) const noexcept { return conv1d; }
     [[nodiscard]] const auto& of(const L2NormArgs<float>*) const noexcept { return l2norm; }
@@ -78,6 +79,10 @@ struct ArchKernels {
                                                                     ScanMode::automatic);
     }
 
+    static ScanCompute scan_compute(ScanCompute compute) noexcept {
+        return cpu::Plan<Arch, DeltaRuleArgs<float>>::scan_compute(compute);
+    }
+
     static constexpr KernelTable table{
         .conv1d = ErasedPlan<Arch, Conv1dArgs<float>>::functions,
         .l2norm = ErasedPlan<Arch, L2NormArgs<float>>::functions,
@@ -85,7 +90,8 @@ struct ArchKernels {
         .gates = ErasedPlan<Arch, GatesArgs<float>>::functions,
         .delta_rule = ErasedPlan<Arch, DeltaRuleArgs<float>>::functions,
         .gated_rmsnorm = ErasedPlan<Arch, GatedRmsNormArgs<float>>::functions,
-        .delta_rule_scratch_bytes = &delta_rule_scratch_bytes};
+        .delta_rule_scratch_bytes = &delta_rule_scratch_bytes,
+        .scan_compute = &scan_compute};
 };
 
 }  // namespace deltanet::dispatch

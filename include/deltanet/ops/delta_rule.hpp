@@ -31,6 +31,7 @@ struct DeltaRuleArgs {
     HeadMap head_map = HeadMap::grouped;
     double scale = 0.0;  ///< of q; 0 means d_k^(-1/2)
     ScanMode mode = ScanMode::automatic;
+    ScanCompute compute = ScanCompute::f32;
 };
 
 /// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence

@@ -51,6 +51,10 @@ class ReferenceBackend {
     void add_rows(const RowsArgs<T>& args) {
         detail::add_rows(args);
     }
+    /// Sums are double here, whatever a call asks for.
+    [[nodiscard]] ScanCompute scan_compute(ScanCompute /*compute*/) const noexcept {
+        return ScanCompute::f32;
+    }
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>&) const noexcept {
         return 0;

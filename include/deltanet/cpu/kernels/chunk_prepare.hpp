@@ -21,27 +21,40 @@
 namespace deltanet::cpu::kernels {
 
 /// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes. C: the
-/// most tokens of a chunk.
-template <class Arch, class T, index_t C>
+/// most tokens of a chunk. The operands of products stand in words of `Products`, of which n rows
+/// take words(n); those of PlainProducts are the arrays themselves.
+template <class Arch, class T, index_t C, class Products>
 struct ChunkScratch {
     static constexpr index_t chunk = C;
     static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
+    static constexpr bool in_pairs = Products::depth == 2;
 
-    T* kt;        ///< [d_k, C]: K transposed, anything behind the last token
-    T* qt;        ///< [d_k, C]: Q transposed
-    T* kk;        ///< [C, C], lower triangle
-    T* qk;        ///< [C, C], lower triangle and diagonal
-    T* minus_a;   ///< [C, C], strictly lower triangle; the rest is 0
-    T* p;         ///< [C, C], lower triangle and diagonal; the rest is 0
-    T* u;         ///< [C, panel_cols]
-    T* u_write;   ///< [C, panel_cols]: e^{G_C - G_i} u_i
-    T* beta;      ///< [C]
-    T* read_k;    ///< [C]: -beta_i e^{G_i}
-    T* read_q;    ///< [C]: scale e^{G_i}
-    T* write;     ///< [C]: e^{G_C - G_i}
-    T* gate_log;  ///< [C]
-    T* position;  ///< [C]: 0, 1, 2, ...
-    T* state;     ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
+    [[nodiscard]] static constexpr index_t words(index_t n) noexcept {
+        return (n + Products::depth - 1) / Products::depth;
+    }
+
+    T* kt;             ///< [d_k, C]: K transposed, anything behind the last token
+    T* qt;             ///< [d_k, C]: Q transposed
+    T* kt_words;       ///< [words(d_k), C], contracted over d_k
+    T* qt_words;       ///< [words(d_k), C]
+    T* k_words;        ///< contracted over tokens: in pairs [words(C), d_k], else kt
+    T* kk;             ///< [C, C], lower triangle
+    T* qk;             ///< [C, C], lower triangle and diagonal
+    T* minus_a;        ///< [C, C], strictly lower triangle; the rest is 0
+    T* p;              ///< [C, C], lower triangle and diagonal; the rest is 0
+    T* p_words;        ///< [C, words(C)]
+    T* u;              ///< [C, panel_cols]
+    T* u_words;        ///< [words(C), panel_cols]
+    T* u_write;        ///< [C, panel_cols]: e^{G_C - G_i} u_i
+    T* u_write_words;  ///< [words(C), panel_cols]
+    T* state_words;    ///< [words(d_k), panel_cols], in pairs only: of the panel at hand
+    T* beta;           ///< [C]
+    T* read_k;         ///< [C]: -beta_i e^{G_i}
+    T* read_q;         ///< [C]: scale e^{G_i}
+    T* write;          ///< [C]: e^{G_C - G_i}
+    T* gate_log;       ///< [C]
+    T* position;       ///< [C]: 0, 1, 2, ...
+    T* state;          ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
 
     /// For `panels` panels of state.
     [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t panels) noexcept {
@@ -58,14 +71,29 @@ struct ChunkScratch {
         for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position})
             *row = carver.take(C);
         state = carver.take(panels * d_k * panel_cols);
+        if constexpr (in_pairs) {
+            for (T** keys : {&kt_words, &qt_words}) *keys = carver.take(words(d_k) * C);
+            k_words = carver.take(words(C) * d_k);
+            p_words = carver.take(C * words(C));
+            for (T** rows : {&u_words, &u_write_words}) *rows = carver.take(words(C) * panel_cols);
+            state_words = carver.take(words(d_k) * panel_cols);
+        } else {
+            kt_words = k_words = kt;
+            qt_words = qt;
+            p_words = p;
+            u_words = u;
+            u_write_words = u_write;
+            state_words = nullptr;
+        }
         return carver.bytes();
     }
 };
 
-/// The lower triangle of at^T kt, diagonal included, in steps of whole register tiles. at, kt [d_k,
-/// C].
-template <class Arch, class T, index_t C>
-void lower_product(const T* at, const T* kt, T* product, index_t n_tokens, index_t d_k) noexcept {
+/// The lower triangle of at^T kt, diagonal included, in steps of whole register tiles. at, kt
+/// [n_words, C].
+template <class Arch, class T, index_t C, class Products>
+void lower_product(const T* at, const T* kt, T* product, index_t n_tokens,
+                   index_t n_words) noexcept {
     // A chunk may be narrower than a panel of state columns.
     constexpr index_t batches = C / lanes<Arch, T> < tuning::tile_batches<Arch>
                                     ? C / lanes<Arch, T>
@@ -78,26 +106,34 @@ void lower_product(const T* at, const T* kt, T* product, index_t n_tokens, index
                 const index_t row = col + row0;
                 RegisterTile<Arch, T, rows.value, static_cast<int>(batches)> tile;
                 tile.zero();
-                tile.add_product(at + row, 1, C, kt + col, C, d_k);
+                tile.template add_product<Products>(at + row, 1, C, kt + col, C, n_words);
                 tile.store_to(product + row * C + col, C);
             });
     }
 }
 
-/// k, q [C, d_k] with token strides -> scratch k, kt, qt, kk, qk.
-template <class Arch, class T, index_t C>
+/// k, q [C, d_k] with token strides -> scratch kt, qt, their words, kk, qk.
+template <class Arch, class T, index_t C, class Products>
 void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
-                    index_t d_k, const ChunkScratch<Arch, T, C>& scratch) noexcept {
+                    index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
     transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
-    lower_product<Arch, T, C>(scratch.kt, scratch.kt, scratch.kk, n_tokens, d_k);
-    lower_product<Arch, T, C>(scratch.qt, scratch.kt, scratch.qk, n_tokens, d_k);
+    if constexpr (scratch.in_pairs) {
+        pack_rows<Arch>(scratch.kt, C, scratch.kt_words, C, d_k, n_tokens);
+        pack_rows<Arch>(scratch.qt, C, scratch.qt_words, C, d_k, n_tokens);
+        pack_rows<Arch>(k, k_stride, scratch.k_words, d_k, n_tokens, d_k);
+    }
+    const index_t n_words = scratch.words(d_k);
+    lower_product<Arch, T, C, Products>(scratch.kt_words, scratch.kt_words, scratch.kk, n_tokens,
+                                        n_words);
+    lower_product<Arch, T, C, Products>(scratch.qt_words, scratch.kt_words, scratch.qk, n_tokens,
+                                        n_words);
 }
 
 /// e^{G_i}, e^{G_C - G_i} with their factors; returns e^{G_C}.
-template <class Arch, class T, index_t C>
+template <class Arch, class T, index_t C, class Products>
 [[nodiscard]] T chunk_decays(index_t n_tokens, T scale,
-                             const ChunkScratch<Arch, T, C>& scratch) noexcept {
+                             const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     T before = T(0);  // log decay from the start of the chunk to token i, i included
     T after = T(0);   // from behind token i to the end of the chunk
@@ -118,12 +154,12 @@ template <class Arch, class T, index_t C>
     return total[0];
 }
 
-/// decay_log, beta [C] with strides -> scratch minus_a, p, beta, read_k, read_q, write; returns
-/// e^{G_C}.
-template <class Arch, class T, index_t C>
+/// decay_log, beta [C] with strides -> scratch minus_a, p, p_words, beta, read_k, read_q, write;
+/// returns e^{G_C}.
+template <class Arch, class T, index_t C, class Products>
 [[nodiscard]] T chunk_gate(const T* decay_log, index_t decay_stride, const T* beta,
                            index_t beta_stride, index_t n_tokens, T scale,
-                           const ChunkScratch<Arch, T, C>& scratch) noexcept {
+                           const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t i = 0; i < C; ++i) {
         scratch.gate_log[i] = i < n_tokens ? decay_log[i * decay_stride] : T(0);
@@ -157,6 +193,8 @@ template <class Arch, class T, index_t C>
             zero.store_aligned(a_row + j);
             zero.store_aligned(p_row + j);
         }
+        if constexpr (scratch.in_pairs)
+            pack_neighbours<Arch>(p_row, scratch.p_words + i * scratch.words(C), C);
     }
     return chunk_decays<Arch>(n_tokens, scale, scratch);
 }

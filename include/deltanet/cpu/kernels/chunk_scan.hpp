@@ -18,10 +18,10 @@ namespace deltanet::cpu::kernels {
 
 /// state [d_k, width] -> panels [width / panel_cols, d_k, panel_cols], zeros behind the last
 /// column; for a fresh sequence all zeros, and the state is not read.
-template <class Arch, class T, index_t C, class S>
+template <class Arch, class T, class S>
 void chunk_load_state(const S* state, index_t state_stride, bool fresh, index_t width, index_t d_k,
                       T* panels) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
     for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
         if (fresh) {
             fill_zero<Arch>(panels, d_k * cols);
@@ -37,10 +37,10 @@ void chunk_load_state(const S* state, index_t state_stride, bool fresh, index_t 
 }
 
 /// And back.
-template <class Arch, class T, index_t C, class S>
+template <class Arch, class T, class S>
 void chunk_store_state(const T* panels, S* state, index_t state_stride, index_t width,
                        index_t d_k) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
+    constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
     for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
         const index_t count = width - col < cols ? width - col : cols;
         for (index_t d = 0; d < d_k; ++d) {
@@ -94,10 +94,10 @@ struct ChunkPanel {
     NextRows<T> next[4];  ///< what to fetch meanwhile
 };
 
-/// Tokens [row, row + Rows): first their u, then, as P has a diagonal, their o.
-template <class Arch, class T, index_t C, int Rows, bool Whole>
-void chunk_rows(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scratch,
-                index_t row) noexcept {
+/// u of tokens [row, row + Rows).
+template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
+void chunk_update(const ChunkPanel<T>& panel, const T* state_words,
+                  const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
@@ -107,7 +107,8 @@ void chunk_rows(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scra
     }
     Tile u;
     u.zero();
-    u.add_product(scratch.kt + row, 1, C, panel.state, cols, panel.d_k);
+    u.template add_product<Products>(scratch.kt_words + row, 1, C, state_words, cols,
+                                     scratch.words(panel.d_k));
     const T* const v = panel.v + row * panel.v_stride;
     u.each([&](Batch& acc, int r, int b) noexcept {
         const index_t c = b * lanes<Arch, T>;
@@ -119,30 +120,72 @@ void chunk_rows(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scra
     u.store_to(scratch.u + row * cols, cols);
     u.scale_rows(scratch.write + row);
     u.store_to(scratch.u_write + row * cols, cols);
-
-    Tile o;
-    o.zero();
-    o.add_product(scratch.qt + row, 1, C, panel.state, cols, panel.d_k);
-    o.scale_rows(scratch.read_q + row);
-    o.add_product(scratch.p + row * C, C, 1, scratch.u, cols, row + Rows);
-    o.store_to(panel.output + row * panel.output_stride, panel.output_stride, width);
 }
 
-template <class Arch, class T, index_t C>
-void chunk_panel(const ChunkPanel<T>& panel, const ChunkScratch<Arch, T, C>& scratch) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T, C>::panel_cols;
-    constexpr int max_rows = tuning::tile_rows<Arch>;
-    for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
-        panel.width == cols ? chunk_rows<Arch, T, C, rows.value, true>(panel, scratch, row)
-                            : chunk_rows<Arch, T, C, rows.value, false>(panel, scratch, row);
-    });
-    for_each_row_tile<max_rows>(panel.d_k, [&](auto rows, index_t row) noexcept {
+/// o of tokens [row, row + Rows), of which u is known, as P has a diagonal.
+template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
+void chunk_output(const ChunkPanel<T>& panel, const T* state_words,
+                  const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
+    using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
+    constexpr index_t cols = Tile::cols;
+    Tile o;
+    o.zero();
+    o.template add_product<Products>(scratch.qt_words + row, 1, C, state_words, cols,
+                                     scratch.words(panel.d_k));
+    o.scale_rows(scratch.read_q + row);
+    o.template add_product<Products>(scratch.p_words + row * scratch.words(C), scratch.words(C), 1,
+                                     scratch.u_words, cols, scratch.words(row + Rows));
+    o.store_to(panel.output + row * panel.output_stride, panel.output_stride,
+               Whole ? cols : panel.width);
+}
+
+/// The state behind the chunk.
+template <class Arch, class T, index_t C, class Products>
+void chunk_write(const ChunkPanel<T>& panel,
+                 const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C, Products>::panel_cols;
+    constexpr bool in_pairs = ChunkScratch<Arch, T, C, Products>::in_pairs;
+    const index_t k_row = in_pairs ? 1 : C;
+    const index_t k_step = in_pairs ? panel.d_k : 1;
+    for_each_row_tile<tuning::tile_rows<Arch>>(panel.d_k, [&](auto rows, index_t row) noexcept {
         RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
         tile.load_from(panel.state + row * cols, cols);
         tile.scale(panel.total_decay);
-        tile.add_product(scratch.kt + row * C, C, 1, scratch.u_write, cols, panel.n_tokens);
+        tile.template add_product<Products>(scratch.k_words + row * k_row, k_row, k_step,
+                                            scratch.u_write_words, cols,
+                                            scratch.words(panel.n_tokens));
         tile.store_to(panel.state + row * cols, cols);
     });
+}
+
+template <class Arch, class T, index_t C, class Products>
+void chunk_panel(const ChunkPanel<T>& panel,
+                 const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+    constexpr index_t cols = ChunkScratch<Arch, T, C, Products>::panel_cols;
+    constexpr int max_rows = tuning::tile_rows<Arch>;
+    const T* state_words = panel.state;
+    if constexpr (scratch.in_pairs) {
+        pack_rows<Arch>(panel.state, cols, scratch.state_words, cols, panel.d_k, cols);
+        state_words = scratch.state_words;
+    }
+    const bool whole = panel.width == cols;
+    for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
+        whole
+            ? chunk_update<Arch, T, C, Products, rows.value, true>(panel, state_words, scratch, row)
+            : chunk_update<Arch, T, C, Products, rows.value, false>(panel, state_words, scratch,
+                                                                    row);
+    });
+    if constexpr (scratch.in_pairs) {
+        pack_rows<Arch>(scratch.u, cols, scratch.u_words, cols, panel.n_tokens, cols);
+        pack_rows<Arch>(scratch.u_write, cols, scratch.u_write_words, cols, panel.n_tokens, cols);
+    }
+    for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
+        whole
+            ? chunk_output<Arch, T, C, Products, rows.value, true>(panel, state_words, scratch, row)
+            : chunk_output<Arch, T, C, Products, rows.value, false>(panel, state_words, scratch,
+                                                                    row);
+    });
+    chunk_write(panel, scratch);
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -9,7 +9,7 @@
 /// into tiles.
 #pragma once
 
-#include <deltanet/cpu/simd.hpp>
+#include <deltanet/cpu/products.hpp>
 
 #include <utility>
 
@@ -46,11 +46,13 @@ class RegisterTile {
         each([=](Batch& acc, int r, int) noexcept { acc = acc * Batch(factors[r]); });
     }
 
-    /// += a [rows, n] b [n, cols]. a has any strides: with neighbouring rows side by side, all of a
-    /// step's elements come from one line.
+    /// += a [rows, n] b [n, cols], in words of Products. a has any strides: with neighbouring rows
+    /// side by side, all of a step's words come from one line.
+    template <class Products = PlainProducts>
     DELTANET_FORCE_INLINE void add_product(const T* a, index_t a_row, index_t a_step, const T* b,
                                            index_t ldb, index_t n) noexcept {
-        for (index_t p = 0; p < n; ++p, a += a_step, b += ldb) add_outer(a, a_row, b, RowIndices{});
+        for (index_t p = 0; p < n; ++p, a += a_step, b += ldb)
+            add_outer<Products>(a, a_row, b, RowIndices{});
     }
 
     DELTANET_FORCE_INLINE void store_to(T* c, index_t ldc) const noexcept {
@@ -86,11 +88,11 @@ class RegisterTile {
         (f(I / Batches, I % Batches), ...);
     }
 
-    template <int... R>
+    template <class Products, int... R>
     DELTANET_FORCE_INLINE void add_outer(const T* a, index_t lda, const T* b,
                                          std::integer_sequence<int, R...>) noexcept {
         const BatchRow row = load_row(b, BatchIndices{});
-        (add_row<R>(Batch(a[R * lda]), row, BatchIndices{}), ...);
+        (add_row<Products, R>(Batch(a[R * lda]), row, BatchIndices{}), ...);
     }
 
     struct BatchRow {
@@ -101,10 +103,10 @@ class RegisterTile {
                                                    std::integer_sequence<int, B...>) noexcept {
         return {{load<Arch>(b + B * lanes<Arch, T>)...}};
     }
-    template <int R, int... B>
+    template <class Products, int R, int... B>
     DELTANET_FORCE_INLINE void add_row(const Batch& a, const BatchRow& row,
                                        std::integer_sequence<int, B...>) noexcept {
-        ((acc_[R][B] = compat::fma(a, row.batch[B], acc_[R][B])), ...);
+        ((acc_[R][B] = Products::add(a, row.batch[B], acc_[R][B])), ...);
     }
 
     Batch acc_[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(Batches)];

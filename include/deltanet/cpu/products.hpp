@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// What a matrix product of the chunked delta rule multiplies. Operands are arrays of words; a step
+/// of a product takes one word of each and adds `depth` products to a float32 sum:
+///   PlainProducts          a word is a number of the arithmetic's type
+///   Bf16Products<Arch>     a word is two bfloat16 numbers, neighbours along the contracted index,
+///                          multiplied by the CPU's dot-product instruction
+///   EmulatedBf16Products   the same words without the instruction, for any CPU: slower than plain
+/// Pairs are kept in arrays of float, which nobody reads as numbers.
+#pragma once
+
+#include <deltanet/cpu/arch.hpp>
+#include <deltanet/cpu/convert.hpp>
+
+namespace deltanet::cpu {
+
+struct PlainProducts {
+    static constexpr index_t depth = 1;
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch add(const Batch& a, const Batch& b,
+                                                         const Batch& sum) noexcept {
+        return compat::fma(a, b, sum);
+    }
+};
+
+struct EmulatedBf16Products {
+    static constexpr index_t depth = 2;
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch add(const Batch& a, const Batch& b,
+                                                         const Batch& sum) noexcept {
+        return compat::fma(second(a), second(b), compat::fma(first(a), first(b), sum));
+    }
+
+  private:
+    template <class Batch>
+    using Bits = typename detail::Lanes<static_cast<index_t>(Batch::size)>::u32;
+
+    /// The number in the lower half of every word, and that in the upper half.
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch first(const Batch& words) noexcept {
+        const typename Batch::register_type reg = words;
+        const Bits<Batch> bits = detail::bits_as<Bits<Batch>>(reg) << 16;
+        return Batch(detail::bits_as<typename Batch::register_type>(bits));
+    }
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch second(const Batch& words) noexcept {
+        const typename Batch::register_type reg = words;
+        const Bits<Batch> bits = detail::bits_as<Bits<Batch>>(reg) & 0xFFFF0000U;
+        return Batch(detail::bits_as<typename Batch::register_type>(bits));
+    }
+};
+
+/// Whether the compiler's flags allow the dot-product instruction of an arch. The instructions
+/// treat subnormal numbers as zeros.
+template <class Arch>
+inline constexpr bool has_bf16_products = false;
+
+template <class Arch>
+struct Bf16Products;
+
+#if defined(__AVX512BF16__)
+template <>
+inline constexpr bool has_bf16_products<avx512bf16> = true;
+template <>
+struct Bf16Products<avx512bf16> {
+    static constexpr index_t depth = 2;
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch add(const Batch& a, const Batch& b,
+                                                         const Batch& sum) noexcept {
+        const __m512 a_words = a, b_words = b, c = sum;
+        return Batch(_mm512_dpbf16_ps(c, detail::bits_as<__m512bh>(a_words),
+                                      detail::bits_as<__m512bh>(b_words)));
+    }
+};
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+template <>
+inline constexpr bool has_bf16_products<xsimd::neon64> = true;
+template <>
+struct Bf16Products<xsimd::neon64> {
+    static constexpr index_t depth = 2;
+    template <class Batch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static Batch add(const Batch& a, const Batch& b,
+                                                         const Batch& sum) noexcept {
+        const float32x4_t a_words = a, b_words = b, c = sum;
+        return Batch(
+            vbfdotq_f32(c, vreinterpretq_bf16_f32(a_words), vreinterpretq_bf16_f32(b_words)));
+    }
+};
+#endif
+
+/// to[i] = the word of (row0[i], row1[i]) for i in [0, n), rounded to nearest even.
+template <class Arch>
+DELTANET_FORCE_INLINE void pack_pair(const float* row0, const float* row1, float* to,
+                                     index_t n) noexcept {
+    using Batch = xsimd::batch<float, Arch>;
+    constexpr index_t size = lanes<Arch, float>;
+    for_each_vector<Arch, float>(n, [=](index_t i, auto count) noexcept {
+        const typename Batch::register_type x0 = load<Arch>(row0 + i, count);
+        const typename Batch::register_type x1 = load<Arch>(row1 + i, count);
+        using U32 = typename detail::Lanes<size>::u32;
+        const U32 words = detail::rounded_to_bf16<size>(detail::bits_as<U32>(x0)) |
+                          (detail::rounded_to_bf16<size>(detail::bits_as<U32>(x1)) << 16);
+        store<Arch>(to + i, Batch(detail::bits_as<typename Batch::register_type>(words)), count);
+    });
+}
+
+/// from [n_rows, n_cols] -> words [(n_rows + 1) / 2, n_cols] of rows 2 i and 2 i + 1. A zero goes
+/// with the last row of an odd number.
+template <class Arch>
+DELTANET_FORCE_INLINE void pack_rows(const float* from, index_t from_stride, float* to,
+                                     index_t to_stride, index_t n_rows, index_t n_cols) noexcept {
+    index_t row = 0;
+    for (; row + 2 <= n_rows; row += 2, to += to_stride)
+        pack_pair<Arch>(from + row * from_stride, from + (row + 1) * from_stride, to, n_cols);
+    if (row < n_rows) {
+        const float* const last = from + row * from_stride;
+        using Batch = xsimd::batch<float, Arch>;
+        using U32 = typename detail::Lanes<lanes<Arch, float>>::u32;
+        for_each_vector<Arch, float>(n_cols, [=](index_t i, auto count) noexcept {
+            const typename Batch::register_type x = load<Arch>(last + i, count);
+            const U32 words = detail::rounded_to_bf16<lanes<Arch, float>>(detail::bits_as<U32>(x));
+            store<Arch>(to + i, Batch(detail::bits_as<typename Batch::register_type>(words)),
+                        count);
+        });
+    }
+}
+
+/// from [n] -> words [n / 2] of elements 2 i and 2 i + 1. n is even.
+template <class Arch>
+DELTANET_FORCE_INLINE void pack_neighbours(const float* from, float* to, index_t n) noexcept {
+    auto* const pairs = reinterpret_cast<bf16*>(to);
+    for_each_vector<Arch, float>(n, [=](index_t i, auto count) noexcept {
+        store<Arch>(pairs + i, load<Arch>(from + i, count), count);
+    });
+}
+
+}  // namespace deltanet::cpu
