@@ -48,7 +48,8 @@ struct f16 {
     return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
-/// Exact: every binary16 value, subnormals, infinities and NaN included, is a float.
+/// Exact: every binary16 value, subnormals and infinities included, is a float. A signalling NaN
+/// becomes quiet, as in the instructions for this.
 [[nodiscard]] constexpr float to_float(f16 value) noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000U) << 16;
     const std::uint32_t exponent = (value.bits >> 10) & 0x1FU;
@@ -58,7 +59,8 @@ struct f16 {
         return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
     }
     const std::uint32_t wide = exponent == 0x1FU ? 0xFFU : exponent + 112U;
-    return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
+    const std::uint32_t quiet = exponent == 0x1FU && mantissa != 0 ? 0x400000U : 0U;
+    return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13) | quiet);
 }
 
 /// Round to nearest, ties to even; NaN stays NaN.
@@ -69,12 +71,14 @@ struct f16 {
     return {static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16)};
 }
 
-/// Round to nearest, ties to even; overflow gives infinity, NaN stays NaN.
+/// Round to nearest, ties to even; overflow gives infinity, NaN stays NaN with the upper bits of
+/// what it carries.
 [[nodiscard]] constexpr f16 to_f16(float value) noexcept {
     const auto bits = std::bit_cast<std::uint32_t>(value);
     const auto sign = static_cast<std::uint32_t>((bits >> 16) & 0x8000U);
     const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-    if (magnitude > 0x7F800000U) return {static_cast<std::uint16_t>(sign | 0x7E00U)};
+    if (magnitude > 0x7F800000U)
+        return {static_cast<std::uint16_t>(sign | 0x7E00U | ((magnitude >> 13) & 0x3FFU))};
     if (magnitude >= 0x477FF000U) return {static_cast<std::uint16_t>(sign | 0x7C00U)};
     if (magnitude <
         0x38800000U) {  // below 2^-14: adding 0.5 shifts the subnormal into the low bits
