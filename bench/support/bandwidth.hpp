@@ -6,15 +6,11 @@
 
 #include "peak.hpp"
 #include <deltanet/executor.hpp>
-#include <deltanet/state_slots.hpp>
+#include <deltanet/huge_pages.hpp>
 
 #include <cstdlib>
 #include <memory>
 #include <span>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace deltanet::bench {
 
@@ -26,9 +22,7 @@ class Buffer {
         const auto bytes = static_cast<std::size_t>(n) * sizeof(float);
         data_.reset(
             static_cast<float*>(std::aligned_alloc(page, (bytes + page - 1) / page * page)));
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-        madvise(data_.get(), bytes, MADV_HUGEPAGE);
-#endif
+        advise_huge_pages(data_.get(), static_cast<index_t>(bytes));
         std::fill_n(data_.get(), n, value);
     }
     [[nodiscard]] float* data() const noexcept { return data_.get(); }

@@ -10,6 +10,7 @@
 /// own addresses. state_exchange.hpp converts to and from the layouts of other programs.
 #pragma once
 
+#include <deltanet/huge_pages.hpp>
 #include <deltanet/layer_config.hpp>
 #include <deltanet/ops/state_view.hpp>
 
@@ -30,6 +31,7 @@ struct StateSlotsOptions {
     index_t slot_stride = 0;
     index_t layer_stride = 0;
     DType state = DType::f32;
+    bool huge_pages = false;  ///< asks for them; own memory is then aligned to 2 MiB
 };
 
 /// Move-only. Not synchronised: operations on distinct slots may run at the same time.
@@ -40,7 +42,9 @@ class StateSlots {
         : StateSlots(Sizes{resolve(config, options)}, config) {
         const index_t floats = floats_needed(config, options);
         const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
-        owned_.reset(static_cast<float*>(::operator new(bytes, kAlignment)));
+        const Free free(options.huge_pages ? kHugePage : kLine);
+        owned_ = {static_cast<float*>(::operator new(bytes, free.alignment)), free};
+        if (options.huge_pages) advise_huge_pages(owned_.get(), static_cast<index_t>(bytes));
         std::memset(owned_.get(), 0, bytes);
         for (index_t l = 0; l < n_layers(); ++l)
             bases_[at(l)] = owned_.get() + l * options_.layer_stride;
@@ -56,12 +60,14 @@ class StateSlots {
                          memory.data() == nullptr ? "a null pointer"
                                                   : detail::concat(memory.size(), " floats"));
         }
+        if (options.huge_pages)
+            advise_huge_pages(memory.data(), needed * static_cast<index_t>(sizeof(float)));
         for (index_t l = 0; l < n_layers(); ++l)
             bases_[at(l)] = memory.data() + l * options_.layer_stride;
     }
 
-    /// Caller's memory in one piece per layer; `options.layers` and `layer_stride` are not looked
-    /// at. Each layer's piece must hold (slots - 1) * slot_stride + row floats.
+    /// Caller's memory in one piece per layer; `options.layers`, `layer_stride` and `huge_pages`
+    /// are not looked at. Each layer's piece must hold (slots - 1) * slot_stride + row floats.
     StateSlots(const LayerConfig& config, StateSlotsOptions options, std::span<float* const> layers)
         : StateSlots(Sizes{resolve(config, with_layers(options, layers.size()))}, config) {
         for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -171,9 +177,12 @@ class StateSlots {
 
   private:
     static constexpr const char* kName = "StateSlots";
-    static constexpr std::align_val_t kAlignment{64};
+    static constexpr std::align_val_t kLine{64}, kHugePage{std::size_t{2} << 20};
     struct Free {
-        void operator()(float* memory) const noexcept { ::operator delete(memory, kAlignment); }
+        std::align_val_t alignment;
+        Free() noexcept : alignment(kLine) {}
+        explicit Free(std::align_val_t a) noexcept : alignment(a) {}
+        void operator()(float* memory) const noexcept { ::operator delete(memory, alignment); }
     };
     struct Sizes {
         StateSlotsOptions resolved;

@@ -206,6 +206,30 @@ TEST_CASE("a moved arena stands where it stood", "[state_slots]") {
     CHECK(second.recurrent(1)(1, 0, 0, 0) == 0.0F);
 }
 
+TEST_CASE("an arena on huge pages is like any other, and starts at one", "[state_slots]") {
+    StateSlots slots(small(), {.slots = 2, .layers = 2, .huge_pages = true});
+    CHECK(address(slots.conv(0).data()) % (2U << 20U) == 0);
+    for (const float x : elements(slots.recurrent(1))) CHECK(x == 0.0F);
+    slots.recurrent(1)(1, 0, 0, 0) = 5.0F;
+    const StateSlots moved = std::move(slots);
+    CHECK(moved.recurrent(1)(1, 0, 0, 0) == 5.0F);
+
+    std::vector<float> memory(4000, 3.0F);
+    const StateSlots yours(small(), {.slots = 2, .layers = 2, .huge_pages = true}, memory);
+    CHECK(memory == std::vector<float>(4000, 3.0F));
+    CHECK(yours.conv(0).data() == memory.data());
+}
+
+TEST_CASE("advice about memory changes nothing in it", "[state_slots]") {
+    std::vector<char> memory(3U << 20U, 'x');
+    for (const index_t offset : {0, 1, 4095, 4096}) {
+        for (const index_t bytes : {0, 1, 4096, 2 << 20})
+            static_cast<void>(advise_huge_pages(memory.data() + offset, bytes));
+    }
+    CHECK(!advise_huge_pages(memory.data(), 0));
+    CHECK(memory == std::vector<char>(3U << 20U, 'x'));
+}
+
 TEST_CASE("arenas beyond 4 GiB: offsets in 64 bits", "[state_slots]") {
     // Addresses only: nothing lies there, and nothing is read or written.
     const LayerConfig config = qwen3_5_397b_a17b();
