@@ -3,9 +3,11 @@
 /// The main job: a language model, trained and saved by transformers, continues a text, and every
 /// token of it goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta
 /// rule), then text is decoded byte by byte (recurrent). With --check the same program proves that
-/// it computes what transformers does.
+/// it computes what transformers does; with --precision it shows what 16-bit states and products do
+/// to it.
 #include "language_model.hpp"
 #include "options.hpp"
+#include "precision.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -154,6 +156,7 @@ int main(int argc, char** argv) {
             std::fputs(generate::kUsage, stdout);
             return 0;
         }
+        if (options.precision) return generate::measure_precision(options.model);
         LanguageModel model(options.model);
         if (options.check) {
             return check(model,

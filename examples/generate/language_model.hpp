@@ -21,13 +21,21 @@ using deltanet::index_t;
 using deltanet::View;
 using Backend = deltanet::CpuBackend<>;
 
+/// What the model's recurrent states are stored as, and what its prefill multiplies in.
+struct Precision {
+    deltanet::DType state = deltanet::DType::f32;
+    deltanet::ScanCompute scan = deltanet::ScanCompute::f32;
+};
+
 /// One sequence at a time. The weights stay in the mapped file, in bfloat16.
 class LanguageModel {
   public:
-    explicit LanguageModel(const std::filesystem::path& directory)
+    explicit LanguageModel(const std::filesystem::path& directory, const Precision& precision = {})
         : config_(deltanet::read_model_config(directory / "config.json")),
           checkpoint_(deltanet::Checkpoint::open(directory)),
-          slots_(layer_config(config_), {.slots = 1, .layers = n_layers()}) {
+          slots_(layer_config(config_),
+                 {.slots = 1, .layers = n_layers(), .state = precision.state}) {
+        config_.layer.scan_compute = precision.scan;
         for (index_t i = 0; i < n_layers(); ++i) {
             const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
             blocks_.emplace_back(
@@ -75,6 +83,19 @@ class LanguageModel {
         logits_.resize(size(n * vocabulary()));
         apply(output_, rows(y_, n, hidden), rows(logits_, n, vocabulary()));
         return logits_;
+    }
+
+    /// The recurrent states of all layers, one after the other.
+    [[nodiscard]] std::vector<float> states() const {
+        const deltanet::LayerConfig& c = config_.layer;
+        const index_t count = c.n_heads_v * c.d_k * c.d_v;
+        std::vector<float> all(size(n_layers() * count));
+        for (index_t i = 0; i < n_layers(); ++i) {
+            deltanet::export_recurrent(
+                slots_, 0, i, View<float, 3>(all.data() + i * count, {c.n_heads_v, c.d_k, c.d_v}),
+                deltanet::StateOrder::k_first);
+        }
+        return all;
     }
 
   private:

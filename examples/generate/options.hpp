@@ -19,6 +19,7 @@ struct Options {
     double temperature = 0.7;  ///< 0: always the likeliest byte
     std::uint32_t seed = 1;
     bool check = false;
+    bool precision = false;
     bool help = false;
 };
 
@@ -26,7 +27,9 @@ inline constexpr const char* kUsage =
     "generate [--prompt TEXT] [--bytes N] [--temperature T] [--seed N] [--model DIRECTORY]\n"
     "    continues a text with the small language model in examples/generate/model\n"
     "generate --check\n"
-    "    compares logits and greedy continuation with those recorded from transformers\n";
+    "    compares logits and greedy continuation with those recorded from transformers\n"
+    "generate --precision\n"
+    "    perplexity of 4096 bytes with states and products in 16 bits, against float32\n";
 
 /// Throws std::invalid_argument with what is wrong.
 inline Options parse(int argc, char** argv) {
@@ -63,6 +66,8 @@ inline Options parse(int argc, char** argv) {
             options.model = value();
         } else if (flag == "--check") {
             options.check = true;
+        } else if (flag == "--precision") {
+            options.precision = true;
         } else if (flag == "--help" || flag == "-h") {
             options.help = true;
         } else {

@@ -93,11 +93,11 @@ struct f16 {
 /// The DType of elements of type S.
 template <class S>
 requires(std::is_same_v<S, float> || std::is_same_v<S, bf16> ||
-         std::is_same_v<S, f16>) inline constexpr DType dtype_of = std::is_same_v<S, bf16>
-                                                                       ? DType::bf16
-                                                                   : std::is_same_v<S, f16>
-                                                                       ? DType::f16
-                                                                       : DType::f32;
+         std::is_same_v<S, f16>) inline constexpr DType dtype_v = std::is_same_v<S, bf16>
+                                                                      ? DType::bf16
+                                                                  : std::is_same_v<S, f16>
+                                                                      ? DType::f16
+                                                                      : DType::f32;
 
 /// Storage of type S for a value.
 template <class S>

@@ -118,10 +118,10 @@ class StateSlots {
     template <class S = float>
     [[nodiscard]] View<S, 4> recurrent(index_t layer) const {
         check_layer("StateSlots::recurrent", layer);
-        if (options_.state != dtype_of<S>) {
+        if (options_.state != dtype_v<S>) {
             detail::fail("StateSlots::recurrent", "S",
                          detail::concat("the element type of ", name_of(options_.state)),
-                         name_of(dtype_of<S>));
+                         name_of(dtype_v<S>));
         }
         return recurrent_as<S>(layer);
     }

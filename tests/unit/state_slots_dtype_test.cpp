@@ -36,7 +36,7 @@ std::uintptr_t address(const S* p) {
 
 template <class S>
 StateSlotsOptions stored_as(index_t slots, index_t layers, index_t slot_stride = 0) {
-    return {.slots = slots, .layers = layers, .slot_stride = slot_stride, .state = dtype_of<S>};
+    return {.slots = slots, .layers = layers, .slot_stride = slot_stride, .state = dtype_v<S>};
 }
 
 }  // namespace
@@ -46,11 +46,11 @@ TEMPLATE_TEST_CASE("a 16-bit state takes half the memory of a float one", "[stat
     using S = TestType;
     const LayerConfig model = qwen3_next_80b_a3b();
     constexpr index_t conv = 3 * 8192 * 4, recurrent = 32 * 128 * 128 * 4;
-    CHECK(StateSlots::bytes_per_slot(model, 36, dtype_of<S>) == 36 * (conv + recurrent / 2));
+    CHECK(StateSlots::bytes_per_slot(model, 36, dtype_v<S>) == 36 * (conv + recurrent / 2));
     CHECK(StateSlots::bytes_per_slot(model, 36) == 36 * (conv + recurrent));
-    CHECK(StateSlots::row_floats(small(), dtype_of<S>) == kRow);  // an odd number, rounded up
+    CHECK(StateSlots::row_floats(small(), dtype_v<S>) == kRow);  // an odd number, rounded up
     CHECK(StateSlots::floats_needed(small(), stored_as<S>(2, 3, 90)) == 5 * 90 + kRow);
-    CHECK(StateSlots(small(), stored_as<S>(1, 1)).state_dtype() == dtype_of<S>);
+    CHECK(StateSlots(small(), stored_as<S>(1, 1)).state_dtype() == dtype_v<S>);
     CHECK(StateSlots(small(), {}).state_dtype() == DType::f32);
 }
 
