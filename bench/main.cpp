@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace deltanet::bench {
@@ -79,6 +80,17 @@ class LineReporter : public benchmark::BenchmarkReporter {
     }
 };
 
+/// "400 GFLOP/s", or "none".
+std::string bf16_peak_text() {
+    if (!cpu::has_bf16_products<cpu::default_arch>) return "none";
+    std::vector<double> peaks;
+    for (int sample = 0; sample < 15; ++sample)
+        peaks.push_back(product_peak<Bf16OrPlain<cpu::default_arch>::type>());
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.4g GFLOP/s", quantile(peaks, 0.5) * 1e-9);
+    return text;
+}
+
 void print_machine() {
     SequentialExecutor one;
     const index_t mib = (index_t{1} << 20) / static_cast<index_t>(sizeof(float));
@@ -87,17 +99,17 @@ void print_machine() {
     std::vector<double> updates, copies, peaks, clocks;
     for (int sample = 0; sample < 15; ++sample) {
         clocks.push_back(clock_rate());
-        peaks.push_back(fma_peak());
+        peaks.push_back(product_peak());
         updates.push_back(update.sample(one));
         copies.push_back(copy.sample(one));
     }
     std::printf(
         "# arch=%s threads=%u clock=%.3g GHz fma_peak=%.4g GFLOP/s (%.3g per cycle)"
-        " dram_update=%.3g GB/s dram_copy=%.3g GB/s (one thread, medians)\n",
+        " bf16_peak=%s dram_update=%.3g GB/s dram_copy=%.3g GB/s (one thread, medians)\n",
         cpu::arch_name<cpu::default_arch>(), std::thread::hardware_concurrency(),
         quantile(clocks, 0.5) * 1e-9, quantile(peaks, 0.5) * 1e-9,
-        quantile(peaks, 0.5) / quantile(clocks, 0.5), quantile(updates, 0.5) * 1e-9,
-        quantile(copies, 0.5) * 1e-9);
+        quantile(peaks, 0.5) / quantile(clocks, 0.5), bf16_peak_text().c_str(),
+        quantile(updates, 0.5) * 1e-9, quantile(copies, 0.5) * 1e-9);
     std::fflush(stdout);
 }
 

@@ -92,7 +92,7 @@ CaseMaker layer_case(const char* model, const LayerConfig& config, index_t token
                             .floor =
                                 [=] {
                                     ThreadPoolExecutor same = executor;
-                                    return std::max(flops / fma_peak_of_all(executor),
+                                    return std::max(flops / peak_of_all(executor),
                                                     bytes / read->sample(same));
                                 }};
             }};

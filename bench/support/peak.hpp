@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// What one core can do at most, measured in the running process next to every sample:
-/// multiply-adds per second, and the clock.
+/// multiply-adds per second, in float32 and in bfloat16 pairs, and the clock.
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
-#include <deltanet/cpu/simd.hpp>
+#include <deltanet/cpu/products.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -29,10 +29,10 @@ DELTANET_FORCE_INLINE void opaque(T& value) {
     asm volatile("" : "+m"(value)::"memory");
 }
 
-/// Independent chains of multiply-adds, enough to cover their latency and few enough for the
-/// registers.
-template <class Arch, int... I>
-[[nodiscard]] double fma_burst(std::int64_t steps, std::integer_sequence<int, I...>) {
+/// Flop/s of independent chains of multiply-adds, enough to cover their latency and few enough for
+/// the registers.
+template <class Arch, class Products, int... I>
+[[nodiscard]] double product_burst(std::int64_t steps, std::integer_sequence<int, I...>) {
     using Batch = xsimd::batch<float, Arch>;
     Batch acc[] = {Batch(static_cast<float>(I))...};
     float factor = 0.5F;
@@ -42,32 +42,49 @@ template <class Arch, int... I>
     const double time = seconds([&] {
         Batch r[] = {acc[I]...};
         for (std::int64_t step = 0; step < steps; ++step) {
-            ((r[I] = cpu::compat::fma(r[I], a, b)), ...);
+            // As a factor where it can be one: a constant product could be taken out of the loop.
+            if constexpr (Products::depth == 1) {
+                ((r[I] = Products::add(r[I], a, b)), ...);
+            } else {
+                ((r[I] = Products::add(a, b, r[I])), ...);
+            }
         }
         ((acc[I] = r[I]), ...);
     });
     for (Batch& batch : acc) opaque(batch);
-    return 2.0 * static_cast<double>(steps) * sizeof...(I) * Batch::size / time;
+    constexpr double flops = 2.0 * Products::depth * Batch::size * sizeof...(I);
+    return flops * static_cast<double>(steps) / time;
 }
 
-/// float32 multiply-adds of one core in flop/s: the best of a few short bursts.
-[[nodiscard]] inline double fma_peak() {
+/// Multiply-adds of one core in flop/s: the best of a few short bursts.
+template <class Products = cpu::PlainProducts>
+[[nodiscard]] double product_peak() {
     double best = 0.0;
     for (int burst = 0; burst < 3; ++burst) {
-        best = std::max(best,
-                        fma_burst<cpu::default_arch>(20000, std::make_integer_sequence<int, 12>{}));
+        best = std::max(best, product_burst<cpu::default_arch, Products>(
+                                  20000, std::make_integer_sequence<int, 12>{}));
     }
     return best;
 }
 
+/// The products that `ScanCompute::bf16` gets on this arch: bfloat16 pairs, or plain ones.
+template <class Arch, bool = cpu::has_bf16_products<Arch>>
+struct Bf16OrPlain {
+    using type = cpu::PlainProducts;
+};
+template <class Arch>
+struct Bf16OrPlain<Arch, true> {
+    using type = cpu::Bf16Products<Arch>;
+};
+
 /// The sum over an executor's threads, all busy at once.
-template <class E>
-[[nodiscard]] double fma_peak_of_all(E executor) {
+template <class Products = cpu::PlainProducts, class E>
+[[nodiscard]] double peak_of_all(E executor) {
     const index_t threads = executor.concurrency();
-    if (threads == 1) return fma_peak();
+    if (threads == 1) return product_peak<Products>();
     std::vector<double> peaks(static_cast<std::size_t>(threads));
     executor.parallel_for(threads, [&](index_t part, index_t) {
-        peaks[static_cast<std::size_t>(part)] = fma_peak();
+        peaks[static_cast<std::size_t>(part)] = product_peak<Products>();
     });
     double sum = 0.0;
     for (const double peak : peaks) sum += peak;
