@@ -51,29 +51,23 @@ void run_conv(B& backend, ConvData& data, const HeadShape& s, index_t n) {
         return View<const float, 3>(data.projected.data() + first, {n, heads, d},
                                     {data.width, d, 1});
     };
-    const View<float, 2> conv = view<float, 2>(data.conv, {n, data.channels});
-    const View<const float, 2> weight = view<const float, 2>(data.weight, {data.channels, 4});
-    const View<float, 3> state = view<float, 3>(data.state, {1, 3, data.channels});
-    index_t channel = 0;
-    for (const auto& [heads, d] : {std::pair{s.n_heads_k, s.d_k}, std::pair{s.n_heads_k, s.d_k},
-                                   std::pair{s.n_heads_v, s.d_v}}) {
-        conv1d(backend, Conv1dArgs<float>{.input = columns(channel, heads, d),
-                                          .weight = weight.slice(0, channel, heads * d),
-                                          .state = state.slice(2, channel, heads * d),
-                                          .output = conv.slice(1, channel, heads * d),
-                                          .sequences = data.spans,
-                                          .norm = channel < 2 * data.key_dim
-                                                      ? std::optional(HeadNorm{.d = d})
-                                                      : std::nullopt});
-        channel += heads * d;
-    }
     const index_t gates_at = data.channels + data.value_dim;
-    gates(backend, GatesArgs<float>{.a = columns(gates_at, 1, s.n_heads_v),
-                                    .b = columns(gates_at + s.n_heads_v, 1, s.n_heads_v),
-                                    .A_log = view<const float, 1>(data.constants, {s.n_heads_v}),
-                                    .dt_bias = {data.constants.data() + s.n_heads_v, {s.n_heads_v}},
-                                    .decay_log = view<float, 2>(data.decay_log, {n, s.n_heads_v}),
-                                    .beta = view<float, 2>(data.beta, {n, s.n_heads_v})});
+    conv_gates(backend,
+               ConvGatesArgs<float>{
+                   .q = columns(0, s.n_heads_k, s.d_k),
+                   .k = columns(data.key_dim, s.n_heads_k, s.d_k),
+                   .v = columns(2 * data.key_dim, s.n_heads_v, s.d_v),
+                   .weight = view<const float, 2>(data.weight, {data.channels, 4}),
+                   .state = view<float, 3>(data.state, {1, 3, data.channels}),
+                   .output = view<float, 2>(data.conv, {n, data.channels}),
+                   .sequences = data.spans,
+                   .norm = HeadNorm{.d = s.d_k},
+                   .gates = {.a = columns(gates_at, 1, s.n_heads_v),
+                             .b = columns(gates_at + s.n_heads_v, 1, s.n_heads_v),
+                             .A_log = view<const float, 1>(data.constants, {s.n_heads_v}),
+                             .dt_bias = {data.constants.data() + s.n_heads_v, {s.n_heads_v}},
+                             .decay_log = view<float, 2>(data.decay_log, {n, s.n_heads_v}),
+                             .beta = view<float, 2>(data.beta, {n, s.n_heads_v})}});
 }
 
 /// Bytes in and out as if copied: a working set of `floats` in and as many out.

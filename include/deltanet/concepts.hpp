@@ -7,6 +7,7 @@
 
 #include <deltanet/executor.hpp>
 #include <deltanet/ops/conv1d.hpp>
+#include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/ops/delta_rule.hpp>
 #include <deltanet/ops/gated_rmsnorm.hpp>
 #include <deltanet/ops/gates.hpp>
@@ -28,13 +29,15 @@ namespace deltanet {
 template <class B>
 concept Backend = requires(B& backend, const Conv1dArgs<float>& conv, const L2NormArgs<float>& l2,
                            const RmsNormArgs<float>& rms, const GatesArgs<float>& gates,
-                           const DeltaRuleArgs<float>& rule, const GatedRmsNormArgs<float>& gated,
-                           const RowsArgs<float>& rows, std::span<std::byte> scratch, index_t n) {
+                           const ConvGatesArgs<float>& conv_gates, const DeltaRuleArgs<float>& rule,
+                           const GatedRmsNormArgs<float>& gated, const RowsArgs<float>& rows,
+                           std::span<std::byte> scratch, index_t n) {
     requires Executor<std::remove_reference_t<decltype(backend.executor())>>;
     backend.conv1d(conv);
     backend.l2norm(l2);
     backend.rmsnorm(rms);
     backend.gates(gates);
+    backend.conv_gates(conv_gates);
     { backend.scan_compute(ScanCompute::bf16) } -> std::same_as<ScanCompute>;
     { backend.delta_rule_scratch_bytes(rule) } -> std::convertible_to<index_t>;
     { backend.template delta_rule_scratch_bytes<float>(n, n, n) } -> std::convertible_to<index_t>;

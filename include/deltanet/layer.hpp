@@ -80,7 +80,6 @@ class DeltaNetLayer {
         if constexpr (kObserved<O>) normalise(buffers);
         observe(observer, Stage::q_conv_normed, query(buffers));
         observe(observer, Stage::k_conv_normed, key(buffers));
-        run_gates(buffers);
         observe(observer, Stage::beta, buffers.beta);
         observe(observer, Stage::gate, buffers.decay_log);
         const StateView<float> state = slots.recurrent_state(options.layer);
@@ -181,48 +180,32 @@ class DeltaNetLayer {
 
     void convolve(const Batch& batch, View<float, 3> state, const Buffers& buffers,
                   bool with_norm) {
-        const std::optional<HeadNorm> norm =
-            with_norm ? std::optional(HeadNorm{config_.d_k, config_.l2_form, config_.l2_eps})
-                      : std::nullopt;
-        const struct {
-            ProjectionSegment segment;
-            index_t per_group;
-            std::optional<HeadNorm> norm;
-        } parts[] = {{weights_.layout.q, config_.d_k, norm},
-                     {weights_.layout.k, config_.d_k, norm},
-                     {weights_.layout.v, config_.heads_per_group() * config_.d_v, {}}};
-        index_t channel = 0;
-        for (const auto& part : parts) {
-            const index_t n = config_.n_heads_k * part.per_group;
-            const bool biased = weights_.conv_bias.data() != nullptr;
-            deltanet::conv1d(
-                backend_, Conv1dArgs<float>{.input = segment(buffers, part.segment, part.per_group),
-                                            .weight = weights_.conv.slice(0, channel, n),
-                                            .bias = biased ? weights_.conv_bias.slice(0, channel, n)
-                                                           : weights_.conv_bias,
-                                            .state = state.slice(2, channel, n),
-                                            .output = buffers.conv.slice(1, channel, n),
-                                            .sequences = batch.sequences(),
-                                            .norm = part.norm});
-            channel += n;
-        }
+        const LayerConfig& c = config_;
+        const ProjectionLayout& layout = weights_.layout;
+        const index_t r = c.heads_per_group();
+        ConvGatesArgs<float> args{.q = segment(buffers, layout.q, c.d_k),
+                                  .k = segment(buffers, layout.k, c.d_k),
+                                  .v = segment(buffers, layout.v, r * c.d_v),
+                                  .weight = weights_.conv,
+                                  .bias = weights_.conv_bias,
+                                  .state = state,
+                                  .output = buffers.conv,
+                                  .sequences = batch.sequences(),
+                                  .gates = {.a = segment(buffers, layout.a, r),
+                                            .b = segment(buffers, layout.b, r),
+                                            .A_log = weights_.A_log,
+                                            .dt_bias = weights_.dt_bias,
+                                            .decay_log = buffers.decay_log,
+                                            .beta = buffers.beta,
+                                            .beta_doubled = c.beta_doubled}};
+        if (with_norm) args.norm = HeadNorm{c.d_k, c.l2_form, c.l2_eps};
+        conv_gates(backend_, args);
     }
 
     void normalise(const Buffers& buffers) {
         for (const View<float, 3> heads : {query(buffers), key(buffers)}) {
             l2norm(backend_, L2NormArgs<float>{heads, heads, config_.l2_form, config_.l2_eps});
         }
-    }
-
-    void run_gates(const Buffers& buffers) {
-        const index_t r = config_.heads_per_group();
-        deltanet::gates(backend_, GatesArgs<float>{.a = segment(buffers, weights_.layout.a, r),
-                                                   .b = segment(buffers, weights_.layout.b, r),
-                                                   .A_log = weights_.A_log,
-                                                   .dt_bias = weights_.dt_bias,
-                                                   .decay_log = buffers.decay_log,
-                                                   .beta = buffers.beta,
-                                                   .beta_doubled = config_.beta_doubled});
     }
 
     void scan(const Batch& batch, const StateView<float>& state, const Buffers& buffers) {

@@ -43,7 +43,7 @@ void compare(const DeltaProblem<float>::Sizes& sizes, std::mt19937& generator, S
     const auto error = [](auto& a, auto& e) {
         std::vector<double> values;
         for (const float x : a.values()) values.push_back(static_cast<double>(x));
-        return rms_error(values, e.values());
+        return relative_rms(values, e.values());
     };
     CAPTURE(sizes.n_tokens, sizes.heads_per_group, sizes.d_k, sizes.d_v, padding);
     CAPTURE(static_cast<int>(compute), static_cast<int>(start));
@@ -159,6 +159,6 @@ TEST_CASE("bf16 products: decays of -3000 among tiny ones", "[delta_rule]") {
         delta_rule(reference, expected.args({&sequence, 1}, ScanMode::recurrent), {});
         std::vector<double> output;
         for (const float x : actual.output.values()) output.push_back(static_cast<double>(x));
-        CHECK(rms_error(output, expected.output.values()) <= kBound);
+        CHECK(relative_rms(output, expected.output.values()) <= kBound);
     }
 }

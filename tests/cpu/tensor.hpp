@@ -6,6 +6,7 @@
 #pragma once
 
 #include "support/catch_compat.hpp"
+#include "support/compare.hpp"
 #include <deltanet/views.hpp>
 
 #include <algorithm>
@@ -142,12 +143,6 @@ class Tensor {
     std::vector<T> storage_;
 };
 
-template <class T>
-[[nodiscard]] bool bit_equal(const std::vector<T>& a, const std::vector<T>& b) {
-    return a.size() == b.size() &&
-           (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
 /// Checks |actual - expected| <= relative * |expected| + absolute for every element, and names the
 /// worst.
 template <class T>
@@ -170,22 +165,6 @@ void check_elements(const std::vector<T>& actual, const std::vector<T>& expected
         CAPTURE(worst, actual[worst], expected[worst], worst_ratio);
         FAIL_CHECK("worst element beyond its bound");
     }
-}
-
-/// Root mean square of the difference over that of the expected values; NaN in either is infinity.
-template <class T>
-[[nodiscard]] double rms_error(const std::vector<T>& actual, const std::vector<T>& expected) {
-    double difference = 0.0;
-    double reference = 0.0;
-    for (std::size_t i = 0; i < actual.size(); ++i) {
-        const double d = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
-        difference += d * d;
-        reference += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
-    }
-    if (!std::isfinite(difference) || actual.size() != expected.size()) {
-        return std::numeric_limits<double>::infinity();
-    }
-    return difference == 0.0 ? 0.0 : std::sqrt(difference / reference);
 }
 
 template <class T>

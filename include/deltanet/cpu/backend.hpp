@@ -11,8 +11,10 @@
 #include <deltanet/cpu/norm_plans.hpp>
 #include <deltanet/detail/rows.hpp>
 #include <deltanet/executor.hpp>
+#include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/ops/rows.hpp>
 
+#include <array>
 #include <concepts>
 #include <span>
 #include <utility>
@@ -52,6 +54,25 @@ class CpuBackend {
     template <class T>
     void gates(const GatesArgs<T>& args) {
         execute(args);
+    }
+    template <class T>
+    void conv_gates(const ConvGatesArgs<T>& args) {
+        const std::array<Conv1dArgs<T>, 3> parts = args.convolutions();
+        using Conv = PlanOf<Conv1dArgs<T>>;
+        const Conv convs[] = {Conv(parts[0], workers()), Conv(parts[1], workers()),
+                              Conv(parts[2], workers())};
+        const PlanOf<GatesArgs<T>> gates(args.gates, workers());
+        index_t ends[3];
+        index_t total = 0;
+        for (int i = 0; i < 3; ++i) ends[i] = total += convs[i].n_tasks();
+        executor_.parallel_for(total + gates.n_tasks(), [&](index_t task, index_t) {
+            if (task >= ends[2]) return gates.run(task - ends[2], nullptr);
+            const int i = task < ends[0] ? 0 : task < ends[1] ? 1 : 2;
+            convs[i].run(task - (i == 0 ? 0 : ends[i - 1]), nullptr);
+        });
+        for (const Conv1dArgs<T>& part : parts) {
+            if (part.norm && !cpu::norm_is_fused(part)) norm_afterwards(part);
+        }
     }
     template <class T>
     void gated_rmsnorm(const GatedRmsNormArgs<T>& args) {

@@ -106,7 +106,7 @@ template <index_t N>
 DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, f16* p) noexcept {
     using U32 = typename Lanes<N>::u32;
     using F32 = typename Lanes<N>::f32;
-    constexpr int nearest_even = 0;
+    [[maybe_unused]] constexpr int nearest_even = 0;
 #if defined(__AVX512F__)
     if constexpr (N == 16) {
         const __m256i half = _mm512_cvtps_ph(bits_as<__m512>(x), nearest_even);

@@ -24,27 +24,33 @@ struct GatesArgs {
     bool beta_doubled = false;
 };
 
-/// Any strides on the inputs; innermost stride 1 on the outputs, which overlap nothing. Throws
-/// `Error` before anything is written. Thread-safe on distinct outputs.
-template <class Backend, class T>
-void gates(Backend& backend, const GatesArgs<T>& args) {
-    const index_t n_tokens = args.a.size(0);
+namespace detail {
+template <class T>
+void check_gates(const char* where, const GatesArgs<T>& args, index_t n_tokens) {
     const index_t heads = args.a.size(1) * args.a.size(2);
-    detail::check_shape("gates", "a", args.a, args.a.shape());
-    detail::check_shape("gates", "b", args.b, args.a.shape());
-    detail::check_shape("gates", "A_log", args.A_log, {heads});
-    detail::check_shape("gates", "dt_bias", args.dt_bias, {heads});
-    detail::check_tensor("gates", "decay_log", args.decay_log, {n_tokens, heads});
-    detail::check_tensor("gates", "beta", args.beta, {n_tokens, heads});
-    detail::check_disjoint("gates", "beta", args.beta, "decay_log", args.decay_log);
+    check_shape(where, "a", args.a, {n_tokens, args.a.size(1), args.a.size(2)});
+    check_shape(where, "b", args.b, args.a.shape());
+    check_shape(where, "A_log", args.A_log, {heads});
+    check_shape(where, "dt_bias", args.dt_bias, {heads});
+    check_tensor(where, "decay_log", args.decay_log, {n_tokens, heads});
+    check_tensor(where, "beta", args.beta, {n_tokens, heads});
+    check_disjoint(where, "beta", args.beta, "decay_log", args.decay_log);
     const auto check_apart = [&](const auto& input, const char* name) {
-        detail::check_disjoint("gates", "decay_log", args.decay_log, name, input);
-        detail::check_disjoint("gates", "beta", args.beta, name, input);
+        check_disjoint(where, "decay_log", args.decay_log, name, input);
+        check_disjoint(where, "beta", args.beta, name, input);
     };
     check_apart(args.a, "a");
     check_apart(args.b, "b");
     check_apart(args.A_log, "A_log");
     check_apart(args.dt_bias, "dt_bias");
+}
+}  // namespace detail
+
+/// Any strides on the inputs; innermost stride 1 on the outputs, which overlap nothing. Throws
+/// `Error` before anything is written. Thread-safe on distinct outputs.
+template <class Backend, class T>
+void gates(Backend& backend, const GatesArgs<T>& args) {
+    detail::check_gates("gates", args, args.a.size(0));
     backend.gates(args);
 }
 

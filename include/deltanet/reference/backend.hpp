@@ -7,6 +7,7 @@
 
 #include <deltanet/detail/rows.hpp>
 #include <deltanet/executor.hpp>
+#include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/reference/conv1d.hpp>
 #include <deltanet/reference/delta_rule_chunked.hpp>
 #include <deltanet/reference/delta_rule_recurrent.hpp>
@@ -38,6 +39,11 @@ class ReferenceBackend {
     template <class T>
     void gates(const GatesArgs<T>& args) {
         reference::gates(args);
+    }
+    template <class T>
+    void conv_gates(const ConvGatesArgs<T>& args) {
+        for (const Conv1dArgs<T>& part : args.convolutions()) conv1d(part);
+        gates(args.gates);
     }
     template <class T>
     void gated_rmsnorm(const GatedRmsNormArgs<T>& args) {
