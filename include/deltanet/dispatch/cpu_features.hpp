@@ -5,7 +5,20 @@
 
 #include <string_view>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace deltanet::dispatch {
+
+#if defined(__x86_64__)
+/// Conversions of f16: leaf 1 of CPUID, ECX bit 29. clang 14's built-in does not know the name.
+[[nodiscard]] inline bool cpu_has_f16c() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1U << 29)) != 0 &&
+           __builtin_cpu_supports("avx");  // its registers are saved
+}
+#endif
 
 /// 1: there, and the system saves its registers; 0: not there; -1: this function does not know the
 /// feature. The compiler's built-in takes literals only.
@@ -13,6 +26,7 @@ namespace deltanet::dispatch {
 #if defined(__x86_64__)
     if (feature == "avx2") return __builtin_cpu_supports("avx2") != 0;
     if (feature == "fma") return __builtin_cpu_supports("fma") != 0;
+    if (feature == "f16c") return cpu_has_f16c();
     if (feature == "avx512f") return __builtin_cpu_supports("avx512f") != 0;
     if (feature == "avx512cd") return __builtin_cpu_supports("avx512cd") != 0;
     if (feature == "avx512dq") return __builtin_cpu_supports("avx512dq") != 0;
