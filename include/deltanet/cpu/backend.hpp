@@ -7,6 +7,7 @@
 
 #include <deltanet/cpu/conv_plan.hpp>
 #include <deltanet/cpu/delta_plan.hpp>
+#include <deltanet/cpu/delta_prepare_plan.hpp>
 #include <deltanet/cpu/gates_plan.hpp>
 #include <deltanet/cpu/norm_plans.hpp>
 #include <deltanet/detail/rows.hpp>
@@ -91,36 +92,46 @@ class CpuBackend {
     /// What a delta rule in float that asks for `compute` is done in: f32 for bf16 if this arch has
     /// no bfloat16 dot product, else `compute`.
     [[nodiscard]] ScanCompute scan_compute(ScanCompute compute) const {
-        return PlanOf<DeltaRuleArgs<float>>::scan_compute(compute);
+        return Scan<float>::scan_compute(compute);
     }
-    /// Depends on d_k, d_v, H_v / H_k, the mode and the number of workers only.
+    /// Depends on the sizes, the lengths of the sequences, and the number of workers.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(const DeltaRuleArgs<T>& args) {
-        return workers() * PlanOf<DeltaRuleArgs<T>>::scratch_bytes(args);
+        return Scan<T>::sizes(args, workers()).bytes(workers());
     }
     /// Bound over every batch and mode of a layer with these sizes.
     template <class T>
     [[nodiscard]] index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
                                                    index_t heads_per_group) {
-        return workers() * PlanOf<DeltaRuleArgs<T>>::scratch_bytes(d_k, d_v, heads_per_group,
-                                                                   ScanMode::automatic);
+        return Scan<T>::largest_sizes(d_k, d_v, heads_per_group, workers()).bytes(workers());
     }
     /// `scratch` is aligned to 64 bytes.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
-        execute(args, scratch);
+        const cpu::DeltaSizes sizes = Scan<T>::sizes(args, workers());
+        if (sizes.window_tokens == 0) return execute(cpu::DeltaScanArgs<T>{args}, scratch);
+        cpu::DeltaWindow<T> window{
+            .first = 0,
+            .n_tokens = sizes.window_tokens,
+            .records = reinterpret_cast<T*>(scratch.data() + workers() * sizes.worker_bytes)};
+        for (; window.first < sizes.longest; window.first += window.n_tokens) {
+            execute(cpu::DeltaPrepareArgs<T>{args, window}, scratch);
+            execute(cpu::DeltaScanArgs<T>{args, window}, scratch);
+        }
     }
 
   private:
     template <class Args>
     using PlanOf = typename cpu::PlanOf<Arch, Args>::type;
+    template <class T>
+    using Scan = PlanOf<cpu::DeltaScanArgs<T>>;
 
     [[nodiscard]] index_t workers() { return static_cast<index_t>(executor_.concurrency()); }
 
     template <template <class> class Args, class T>
     void execute(const Args<T>& args, std::span<std::byte> scratch = {}) {
         const PlanOf<Args<T>> plan(args, workers());
-        const index_t bytes = plan.scratch_bytes(args);
+        const index_t bytes = plan.scratch_bytes();
         executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
             plan.run(task, reinterpret_cast<T*>(scratch.data() + worker * bytes));
         });

@@ -44,7 +44,7 @@ class Plan<Arch, Conv1dArgs<T>> {
         return args_.sequences.empty() ? 0 : row_blocks_ * blocks_;
     }
 
-    [[nodiscard]] static index_t scratch_bytes(const Conv1dArgs<T>&) noexcept { return 0; }
+    [[nodiscard]] index_t scratch_bytes() const noexcept { return 0; }
 
     void run(index_t task, T* /*scratch*/) const noexcept {
         const auto widths = std::integer_sequence<int, 2, 3, 4, 5, 6, 7, 8>{};

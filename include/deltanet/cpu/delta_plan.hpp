@@ -1,68 +1,33 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Plan of the delta rule. Its items are parts of the state columns of all value heads of one key
-/// head of one sequence: key heads because their value heads share the products of keys and
-/// queries, parts so that few heads still feed many workers. Columns never mix. A task is one item
-/// of a long sequence or many of short ones.
+/// Plan of a scan of the delta rule over a window (delta_call.hpp). Its items are parts of the
+/// state columns of all value heads of one key head of one sequence: key heads because their value
+/// heads share the products of keys and queries, parts so that few heads still feed many workers.
+/// Columns never mix. A task is one item of a long sequence or many of short ones.
 #pragma once
 
-#include <deltanet/cpu/kernels/chunk_scan.hpp>
-#include <deltanet/cpu/kernels/delta_recurrent.hpp>
-#include <deltanet/cpu/plan.hpp>
-#include <deltanet/ops/delta_rule.hpp>
-
-#include <algorithm>
-#include <cmath>
+#include <deltanet/cpu/delta_call.hpp>
 
 namespace deltanet::cpu {
 
 template <class Arch, class T>
-class Plan<Arch, DeltaRuleArgs<T>> {
-  public:
-    /// Columns that are never cut: whole tiles of both forms.
-    static constexpr index_t unit_cols = kernels::recurrent_cols<Arch, T>;
-    static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    static_assert(unit_cols % panel_cols == 0);
+class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
+    using Call = DeltaCall<Arch, T>;
+    using Call::unit_cols, Call::panel_cols;
 
-    Plan(const DeltaRuleArgs<T>& args, index_t workers) noexcept
-        : args_(args),
-          n_heads_k_(args.k.size(1)),
-          d_k_(args.k.size(2)),
-          d_v_(args.v.size(2)),
-          heads_per_group_(args.v.size(1) / args.k.size(1)),
-          units_per_head_((args.v.size(2) + unit_cols - 1) / unit_cols),
-          scale_(static_cast<T>(args.scale != 0.0 ? args.scale
-                                                  : 1.0 / std::sqrt(static_cast<double>(d_k_)))) {
-        n_parts_ = choose_parts(workers);
+  public:
+    Plan(const DeltaScanArgs<T>& args, index_t workers) noexcept
+        : Call(args.rule),
+          window_(args.window),
+          worker_bytes_(Call::sizes(args.rule, workers).worker_bytes),
+          n_parts_(Call::choose_parts(workers)) {
         items_per_task_ = choose_items(workers);
     }
 
     [[nodiscard]] index_t n_tasks() const noexcept {
         return (n_items() + items_per_task_ - 1) / items_per_task_;
     }
-
-    [[nodiscard]] static constexpr index_t scratch_bytes(index_t d_k, index_t d_v,
-                                                         index_t heads_per_group,
-                                                         ScanMode mode) noexcept {
-        const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
-        const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
-        if (mode == ScanMode::recurrent) return recurrent;
-        index_t bytes = std::max(recurrent, PlainScratch::bytes(d_k, panels));
-        if constexpr (std::is_same_v<T, float>)
-            bytes = std::max(bytes, Bf16Scratch<EmulatedBf16Products>::bytes(d_k, panels));
-        return bytes;
-    }
-    [[nodiscard]] static index_t scratch_bytes(const DeltaRuleArgs<T>& args) noexcept {
-        return scratch_bytes(args.k.size(2), args.v.size(2), args.v.size(1) / args.k.size(1),
-                             args.mode);
-    }
-
-    /// What a call that asks for `compute` is done in.
-    [[nodiscard]] static constexpr ScanCompute scan_compute(ScanCompute compute) noexcept {
-        if constexpr (!std::is_same_v<T, float>) return ScanCompute::f32;
-        const bool available = compute != ScanCompute::bf16 || has_bf16_products<Arch>;
-        return available ? compute : ScanCompute::f32;
-    }
+    [[nodiscard]] index_t scratch_bytes() const noexcept { return worker_bytes_; }
 
     void run(index_t task, T* scratch) const noexcept {
         const index_t last = std::min(n_items(), (task + 1) * items_per_task_);
@@ -73,15 +38,13 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     }
 
   private:
-    template <index_t C, class Products>
-    using ScratchOf = kernels::ChunkScratch<Arch, T, C, Products>;
-    using PlainScratch = ScratchOf<tuning::chunk_tokens<Arch>, PlainProducts>;
-    template <class Products>
-    using Bf16Scratch = ScratchOf<tuning::bf16_chunk_tokens<Arch>, Products>;
+    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::d_v_, Call::heads_per_group_;
+    using Call::units_per_head_, Call::scale_, Call::takes_chunks, Call::choose_products;
 
-    /// Columns [first, first + width) of value head h.
+    /// Columns [first, first + width) of value head h, the head-th of its key head.
     struct Columns {
         index_t h;
+        index_t head;
         index_t first;
         index_t width;
     };
@@ -94,6 +57,7 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     }
     struct Item {
         const SequenceSpan& sequence;
+        index_t ordinal;  ///< of the sequence among those in chunks
         index_t key_head;
         index_t first;  ///< units
         index_t last;
@@ -101,9 +65,13 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     [[nodiscard]] Item item_at(index_t item) const noexcept {
         const index_t part = item % n_parts_;
         const index_t units = heads_per_group_ * units_per_head_;
-        return {args_.sequences[static_cast<std::size_t>(item / n_parts_ / n_heads_k_)],
-                item / n_parts_ % n_heads_k_, part * units / n_parts_,
-                (part + 1) * units / n_parts_};
+        const auto index = static_cast<std::size_t>(item / n_parts_ / n_heads_k_);
+        index_t ordinal = 0;
+        if (window_.records != nullptr) {
+            for (std::size_t i = 0; i < index; ++i) ordinal += takes_chunks(args_.sequences[i]);
+        }
+        return {args_.sequences[index], ordinal, item / n_parts_ % n_heads_k_,
+                part * units / n_parts_, (part + 1) * units / n_parts_};
     }
 
     /// `more`: the next item belongs to the same task.
@@ -111,13 +79,14 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     void run_item(const View<S, 4>& state, index_t index, bool more, T* scratch) const noexcept {
         const Item item = item_at(index);
         const SequenceSpan& sequence = item.sequence;
-        if (sequence.n_tokens > 0 && takes_chunks(sequence)) {
+        if (takes_chunks(sequence)) {
             choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
                 chunk_scratch.carve(scratch, d_k_, heads_per_group_ * panels_per_head());
-                run_chunked(state, sequence, item.key_head, item.first, item.last, chunk_scratch);
+                run_chunked(state, item, chunk_scratch);
             });
             return;
         }
+        if (window_.first > 0) return;  // done with the first window
         if (sequence.start == Start::fresh) {
             for (index_t unit = item.first; unit < item.last; ++unit)
                 clear(state, sequence, columns(item.key_head, unit));
@@ -138,32 +107,9 @@ class Plan<Arch, DeltaRuleArgs<T>> {
     }
 
     [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
-        const index_t j = unit / units_per_head_;  // which of the value heads of the key head
+        const index_t head = unit / units_per_head_;
         const index_t first = unit % units_per_head_ * unit_cols;
-        return {args_.head_map == HeadMap::grouped ? key_head * heads_per_group_ + j
-                                                   : j * n_heads_k_ + key_head,
-                first, std::min(unit_cols, d_v_ - first)};
-    }
-
-    /// By the sequence's own length only: what else is in the batch must not change its result.
-    [[nodiscard]] bool takes_chunks(const SequenceSpan& sequence) const noexcept {
-        return args_.mode == ScanMode::chunked ||
-               (args_.mode == ScanMode::automatic &&
-                sequence.n_tokens >= tuning::chunked_from_tokens);
-    }
-
-    /// Enough parts to keep every worker busy, counting a sequence by its share of the longest one.
-    [[nodiscard]] index_t choose_parts(index_t workers) const noexcept {
-        index_t total = 0;
-        index_t longest = 1;
-        for (const SequenceSpan& sequence : args_.sequences) {
-            total += sequence.n_tokens;
-            longest = std::max(longest, sequence.n_tokens);
-        }
-        const index_t tasks = std::max<index_t>(1, (total + longest - 1) / longest) * n_heads_k_;
-        const index_t wanted = workers > 1 ? workers * tuning::tasks_per_worker : 1;
-        return std::clamp<index_t>((wanted + tasks - 1) / tasks, 1,
-                                   std::max<index_t>(1, heads_per_group_ * units_per_head_));
+        return {Call::value_head(key_head, head), head, first, std::min(unit_cols, d_v_ - first)};
     }
 
     /// Short sequences, which are bound by memory, go many to a task, so that the state of one is
@@ -254,47 +200,50 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         }
     }
 
-    /// f(an empty scratch) of the products that the call asks for, or of plain ones.
-    template <class F>
-    void choose_products(F&& f) const noexcept {
-        if constexpr (std::is_same_v<T, float>) {
-            const ScanCompute compute = scan_compute(args_.compute);
-            if constexpr (has_bf16_products<Arch>) {
-                if (compute == ScanCompute::bf16) return f(Bf16Scratch<Bf16Products<Arch>>{});
-            }
-            if (compute == ScanCompute::bf16_emulated)
-                return f(Bf16Scratch<EmulatedBf16Products>{});
-        }
-        f(PlainScratch{});
-    }
-
-    /// The state of all columns stays in scratch memory, panel by panel, until the last chunk is
-    /// done.
+    /// The state of all columns stays in scratch memory, panel by panel, until the last chunk of
+    /// the window is done.
     template <class S, class ChunkScratch>
-    void run_chunked(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
-                     index_t first_unit, index_t last_unit,
-                     const ChunkScratch& scratch) const noexcept {
+    void run_chunked(const View<S, 4>& state, const Item& item,
+                     ChunkScratch& scratch) const noexcept {
         constexpr index_t chunk = ChunkScratch::chunk;
+        const SequenceSpan& sequence = item.sequence;
+        const index_t key_head = item.key_head;
+        const index_t end = std::min(sequence.n_tokens, window_.first + window_.n_tokens);
+        if (window_.first >= end) return;
+        const bool fresh = window_.first == 0 && sequence.start == Start::fresh;
         const auto panels_at = [&](index_t panel) {
             return scratch.state + panel * d_k_ * panel_cols;
         };
-        for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
-            kernels::chunk_load_state<Arch, T>(state_of(state, sequence, c), state.stride(2),
-                                               sequence.start == Start::fresh, c.width, d_k_,
-                                               panels_at(panel));
+        const auto for_each = [&](auto&& f) { for_each_head(key_head, item.first, item.last, f); };
+        for_each([&](const Columns& c, index_t panel) {
+            kernels::chunk_load_state<Arch, T>(state_of(state, sequence, c), state.stride(2), fresh,
+                                               c.width, d_k_, panels_at(panel));
         });
-        for (index_t done = 0; done < sequence.n_tokens; done += chunk) {
-            const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
+        for (index_t done = window_.first; done < end; done += chunk) {
+            const index_t n_tokens = std::min(chunk, end - done);
             const index_t t = sequence.first_token + done;
-            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
-                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
-                                          d_k_, scratch);
-            const index_t n_next = std::min(chunk, sequence.n_tokens - done - n_tokens);
-            for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
+            const auto record = this->template record<ChunkScratch>(
+                window_, item.ordinal, (done - window_.first) / chunk, key_head);
+            if (window_.records != nullptr) {
+                scratch.use(record.keys());
+            } else {
+                kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                              args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
+                                              d_k_, scratch);
+            }
+            const index_t n_next = std::min(chunk, end - done - n_tokens);
+            for_each([&](const Columns& c, index_t panel) {
+                if (window_.records != nullptr) {
+                    scratch.use(record.gates(c.head));
+                } else {
+                    kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, c.h),
+                                              args_.decay_log.stride(0), args_.beta.ptr(t, c.h),
+                                              args_.beta.stride(0), n_tokens, scale_, scratch);
+                }
                 chunk_head(t, n_tokens, n_next, key_head, c, panels_at(panel), scratch);
             });
         }
-        for_each_head(key_head, first_unit, last_unit, [&](const Columns& c, index_t panel) {
+        for_each([&](const Columns& c, index_t panel) {
             kernels::chunk_store_state<Arch, T>(panels_at(panel), state_of(state, sequence, c),
                                                 state.stride(2), c.width, d_k_);
         });
@@ -310,9 +259,6 @@ class Plan<Arch, DeltaRuleArgs<T>> {
             {args_.output.ptr(tn, c.h, c.first), args_.output.stride(0), n_next, c.width},
             {args_.k.ptr(tn, key_head), args_.k.stride(0), n_next, d_k_},
             {args_.q.ptr(tn, key_head), args_.q.stride(0), n_next, d_k_}};
-        const T total_decay = kernels::chunk_gate<Arch>(
-            args_.decay_log.ptr(t, c.h), args_.decay_log.stride(0), args_.beta.ptr(t, c.h),
-            args_.beta.stride(0), n_tokens, scale_, scratch);
         for (index_t part = 0; part < parts; ++part) {
             const index_t col = part * panel_cols;
             kernels::chunk_panel(
@@ -325,7 +271,6 @@ class Plan<Arch, DeltaRuleArgs<T>> {
                     .width = std::min(panel_cols, c.width - col),
                     .n_tokens = n_tokens,
                     .d_k = d_k_,
-                    .total_decay = total_decay,
                     .next = {next[0].share(part, parts), next[1].share(part, parts),
                              next[2].share(part, parts), next[3].share(part, parts)}},
                 scratch);
@@ -336,15 +281,10 @@ class Plan<Arch, DeltaRuleArgs<T>> {
         return (d_v_ + panel_cols - 1) / panel_cols;
     }
 
-    const DeltaRuleArgs<T>& args_;
-    index_t n_heads_k_;
-    index_t d_k_;
-    index_t d_v_;
-    index_t heads_per_group_;
-    index_t units_per_head_;
-    index_t n_parts_ = 1;
+    DeltaWindow<T> window_;
+    index_t worker_bytes_;
+    index_t n_parts_;
     index_t items_per_task_ = 1;
-    T scale_;
 };
 
 }  // namespace deltanet::cpu

@@ -5,7 +5,7 @@
 /// which must outlive it, and the number of workers, and has
 ///   index_t n_tasks()                  tasks, independent of each other
 ///   void run(task, T* scratch)         one task, on any thread; scratch is aligned to 64 bytes
-///   static index_t scratch_bytes(args) scratch of one worker, a multiple of 64
+///   index_t scratch_bytes()            scratch of one worker, a multiple of 64
 /// Constructing a plan writes nothing, and `run` neither allocates nor throws.
 #pragma once
 
@@ -55,9 +55,7 @@ template <class Args>
 class RowPlan {
   public:
     [[nodiscard]] DELTANET_FORCE_INLINE index_t n_tasks() const noexcept { return rows_.n_tasks(); }
-    [[nodiscard]] DELTANET_FORCE_INLINE static index_t scratch_bytes(const Args&) noexcept {
-        return 0;
-    }
+    [[nodiscard]] DELTANET_FORCE_INLINE index_t scratch_bytes() const noexcept { return 0; }
 
   protected:
     DELTANET_FORCE_INLINE RowPlan(const Args& args, index_t n_rows, index_t row_elements) noexcept

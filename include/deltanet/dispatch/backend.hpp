@@ -38,12 +38,15 @@ class RunTimePlan {
 
     [[nodiscard]] index_t n_tasks() const noexcept { return functions_.n_tasks(plan_); }
     void run(index_t task, float* scratch) const noexcept { functions_.run(plan_, task, scratch); }
-    [[nodiscard]] static index_t scratch_bytes(const Args& args) {
-        return functions().scratch_bytes(args);
+    [[nodiscard]] index_t scratch_bytes() const noexcept { return functions_.scratch_bytes(plan_); }
+
+    // Of plans of the delta rule.
+    [[nodiscard]] static cpu::DeltaSizes sizes(const DeltaRuleArgs<float>& args, index_t workers) {
+        return kernels().delta_sizes(args, workers);
     }
-    [[nodiscard]] static index_t scratch_bytes(index_t d_k, index_t d_v, index_t heads_per_group,
-                                               ScanMode /*mode*/) {
-        return kernels().delta_rule_scratch_bytes(d_k, d_v, heads_per_group);
+    [[nodiscard]] static cpu::DeltaSizes largest_sizes(index_t d_k, index_t d_v,
+                                                       index_t heads_per_group, index_t workers) {
+        return kernels().largest_delta_sizes(d_k, d_v, heads_per_group, workers);
     }
     [[nodiscard]] static ScanCompute scan_compute(ScanCompute compute) {
         return kernels().scan_compute(compute);

@@ -6,6 +6,7 @@
 
 #include <deltanet/cpu/conv_plan.hpp>
 #include <deltanet/cpu/delta_plan.hpp>
+#include <deltanet/cpu/delta_prepare_plan.hpp>
 #include <deltanet/cpu/gates_plan.hpp>
 #include <deltanet/cpu/norm_plans.hpp>
 
@@ -25,7 +26,7 @@ struct PlanFunctions {
     void (*make)(void* plan, const Args& args, index_t workers) noexcept;
     index_t (*n_tasks)(const void* plan) noexcept;
     void (*run)(const void* plan, index_t task, float* scratch) noexcept;
-    index_t (*scratch_bytes)(const Args& args) noexcept;
+    index_t (*scratch_bytes)(const void* plan) noexcept;
 };
 
 struct KernelTable {
@@ -33,17 +34,24 @@ struct KernelTable {
     PlanFunctions<L2NormArgs<float>> l2norm;
     PlanFunctions<RmsNormArgs<float>> rmsnorm;
     PlanFunctions<GatesArgs<float>> gates;
-    PlanFunctions<DeltaRuleArgs<float>> delta_rule;
+    PlanFunctions<cpu::DeltaPrepareArgs<float>> delta_prepare;
+    PlanFunctions<cpu::DeltaScanArgs<float>> delta_scan;
     PlanFunctions<GatedRmsNormArgs<float>> gated_rmsnorm;
-    /// Bound over every delta-rule call with these sizes.
-    index_t (*delta_rule_scratch_bytes)(index_t d_k, index_t d_v, index_t heads_per_group) noexcept;
+    cpu::DeltaSizes (*delta_sizes)(const DeltaRuleArgs<float>& args, index_t workers) noexcept;
+    cpu::DeltaSizes (*largest_delta_sizes)(index_t d_k, index_t d_v, index_t heads_per_group,
+                                           index_t workers) noexcept;
     ScanCompute (*scan_compute)(ScanCompute) noexcept;
 
     [[nodiscard]] const auto& of(const Conv1dArgs<float>*) const noexcept { return conv1d; }
     [[nodiscard]] const auto& of(const L2NormArgs<float>*) const noexcept { return l2norm; }
     [[nodiscard]] const auto& of(const RmsNormArgs<float>*) const noexcept { return rmsnorm; }
     [[nodiscard]] const auto& of(const GatesArgs<float>*) const noexcept { return gates; }
-    [[nodiscard]] const auto& of(const DeltaRuleArgs<float>*) const noexcept { return delta_rule; }
+    [[nodiscard]] const auto& of(const cpu::DeltaPrepareArgs<float>*) const noexcept {
+        return delta_prepare;
+    }
+    [[nodiscard]] const auto& of(const cpu::DeltaScanArgs<float>*) const noexcept {
+        return delta_scan;
+    }
     [[nodiscard]] const auto& of(const GatedRmsNormArgs<float>*) const noexcept {
         return gated_rmsnorm;
     }
@@ -66,21 +74,26 @@ struct ErasedPlan {
     static void run(const void* plan, index_t task, float* scratch) noexcept {
         static_cast<const Plan*>(plan)->run(task, scratch);
     }
-    static index_t scratch_bytes(const Args& args) noexcept { return Plan::scratch_bytes(args); }
+    static index_t scratch_bytes(const void* plan) noexcept {
+        return static_cast<const Plan*>(plan)->scratch_bytes();
+    }
 
     static constexpr PlanFunctions<Args> functions{&make, &n_tasks, &run, &scratch_bytes};
 };
 
 template <class Arch>
 struct ArchKernels {
-    static index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v,
-                                            index_t heads_per_group) noexcept {
-        return cpu::Plan<Arch, DeltaRuleArgs<float>>::scratch_bytes(d_k, d_v, heads_per_group,
-                                                                    ScanMode::automatic);
-    }
+    using Delta = cpu::DeltaCall<Arch, float>;
 
+    static cpu::DeltaSizes delta_sizes(const DeltaRuleArgs<float>& args, index_t workers) noexcept {
+        return Delta::sizes(args, workers);
+    }
+    static cpu::DeltaSizes largest_delta_sizes(index_t d_k, index_t d_v, index_t heads_per_group,
+                                               index_t workers) noexcept {
+        return Delta::largest_sizes(d_k, d_v, heads_per_group, workers);
+    }
     static ScanCompute scan_compute(ScanCompute compute) noexcept {
-        return cpu::Plan<Arch, DeltaRuleArgs<float>>::scan_compute(compute);
+        return Delta::scan_compute(compute);
     }
 
     static constexpr KernelTable table{
@@ -88,9 +101,11 @@ struct ArchKernels {
         .l2norm = ErasedPlan<Arch, L2NormArgs<float>>::functions,
         .rmsnorm = ErasedPlan<Arch, RmsNormArgs<float>>::functions,
         .gates = ErasedPlan<Arch, GatesArgs<float>>::functions,
-        .delta_rule = ErasedPlan<Arch, DeltaRuleArgs<float>>::functions,
+        .delta_prepare = ErasedPlan<Arch, cpu::DeltaPrepareArgs<float>>::functions,
+        .delta_scan = ErasedPlan<Arch, cpu::DeltaScanArgs<float>>::functions,
         .gated_rmsnorm = ErasedPlan<Arch, GatedRmsNormArgs<float>>::functions,
-        .delta_rule_scratch_bytes = &delta_rule_scratch_bytes,
+        .delta_sizes = &delta_sizes,
+        .largest_delta_sizes = &largest_delta_sizes,
         .scan_compute = &scan_compute};
 };
 

@@ -13,81 +13,11 @@
 /// change this file only.
 #pragma once
 
+#include <deltanet/cpu/kernels/chunk_scratch.hpp>
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
-#include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/transpose.hpp>
-#include <deltanet/cpu/tuning.hpp>
 
 namespace deltanet::cpu::kernels {
-
-/// The scratch memory of one worker, as arrays inside one block that is aligned to 64 bytes. C: the
-/// most tokens of a chunk. The operands of products stand in words of `Products`, of which n rows
-/// take words(n); those of PlainProducts are the arrays themselves.
-template <class Arch, class T, index_t C, class Products>
-struct ChunkScratch {
-    static constexpr index_t chunk = C;
-    static constexpr index_t panel_cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    static constexpr bool in_pairs = Products::depth == 2;
-
-    [[nodiscard]] static constexpr index_t words(index_t n) noexcept {
-        return (n + Products::depth - 1) / Products::depth;
-    }
-
-    T* kt;             ///< [d_k, C]: K transposed, anything behind the last token
-    T* qt;             ///< [d_k, C]: Q transposed
-    T* kt_words;       ///< [words(d_k), C], contracted over d_k
-    T* qt_words;       ///< [words(d_k), C]
-    T* k_words;        ///< contracted over tokens: in pairs [words(C), d_k], else kt
-    T* kk;             ///< [C, C], lower triangle
-    T* qk;             ///< [C, C], lower triangle and diagonal
-    T* minus_a;        ///< [C, C], strictly lower triangle; the rest is 0
-    T* p;              ///< [C, C], lower triangle and diagonal; the rest is 0
-    T* p_words;        ///< [C, words(C)]
-    T* u;              ///< [C, panel_cols]
-    T* u_words;        ///< [words(C), panel_cols]
-    T* u_write;        ///< [C, panel_cols]: e^{G_C - G_i} u_i
-    T* u_write_words;  ///< [words(C), panel_cols]
-    T* state_words;    ///< [words(d_k), panel_cols], in pairs only: of the panel at hand
-    T* beta;           ///< [C]
-    T* read_k;         ///< [C]: -beta_i e^{G_i}
-    T* read_q;         ///< [C]: scale e^{G_i}
-    T* write;          ///< [C]: e^{G_C - G_i}
-    T* gate_log;       ///< [C]
-    T* position;       ///< [C]: 0, 1, 2, ...
-    T* state;          ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
-
-    /// For `panels` panels of state.
-    [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t panels) noexcept {
-        ChunkScratch none{};
-        return none.carve(nullptr, d_k, panels);
-    }
-
-    /// Points into `memory`; returns the bytes taken, a multiple of 64.
-    constexpr index_t carve(T* memory, index_t d_k, index_t panels) noexcept {
-        ScratchCarver<T> carver(memory);
-        for (T** keys : {&kt, &qt}) *keys = carver.take(C * d_k);
-        for (T** square : {&kk, &qk, &minus_a, &p}) *square = carver.take(C * C);
-        for (T** rows : {&u, &u_write}) *rows = carver.take(C * panel_cols);
-        for (T** row : {&beta, &read_k, &read_q, &write, &gate_log, &position})
-            *row = carver.take(C);
-        state = carver.take(panels * d_k * panel_cols);
-        if constexpr (in_pairs) {
-            for (T** keys : {&kt_words, &qt_words}) *keys = carver.take(words(d_k) * C);
-            k_words = carver.take(words(C) * d_k);
-            p_words = carver.take(C * words(C));
-            for (T** rows : {&u_words, &u_write_words}) *rows = carver.take(words(C) * panel_cols);
-            state_words = carver.take(words(d_k) * panel_cols);
-        } else {
-            kt_words = k_words = kt;
-            qt_words = qt;
-            p_words = p;
-            u_words = u;
-            u_write_words = u_write;
-            state_words = nullptr;
-        }
-        return carver.bytes();
-    }
-};
 
 /// The lower triangle of at^T kt, diagonal included, in steps of whole register tiles. at, kt
 /// [n_words, C].
@@ -130,10 +60,10 @@ void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, 
                                         n_words);
 }
 
-/// e^{G_i}, e^{G_C - G_i} with their factors; returns e^{G_C}.
+/// e^{G_i}, e^{G_C - G_i} with their factors, e^{G_C}.
 template <class Arch, class T, index_t C, class Products>
-[[nodiscard]] T chunk_decays(index_t n_tokens, T scale,
-                             const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+void chunk_decays(index_t n_tokens, T scale,
+                  const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     T before = T(0);  // log decay from the start of the chunk to token i, i included
     T after = T(0);   // from behind token i to the end of the chunk
@@ -151,15 +81,14 @@ template <class Arch, class T, index_t C, class Products>
     }
     alignas(64) T total[Batch::size];
     xsimd::exp(Batch(before)).store_aligned(total);
-    return total[0];
+    scratch.total[0] = total[0];
 }
 
-/// decay_log, beta [C] with strides -> scratch minus_a, p, p_words, beta, read_k, read_q, write;
-/// returns e^{G_C}.
+/// decay_log, beta [C] with strides -> the gates of the scratch.
 template <class Arch, class T, index_t C, class Products>
-[[nodiscard]] T chunk_gate(const T* decay_log, index_t decay_stride, const T* beta,
-                           index_t beta_stride, index_t n_tokens, T scale,
-                           const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t beta_stride,
+                index_t n_tokens, T scale,
+                const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t i = 0; i < C; ++i) {
         scratch.gate_log[i] = i < n_tokens ? decay_log[i * decay_stride] : T(0);
@@ -196,7 +125,7 @@ template <class Arch, class T, index_t C, class Products>
         if constexpr (scratch.in_pairs)
             pack_neighbours<Arch>(p_row, scratch.p_words + i * scratch.words(C), C);
     }
-    return chunk_decays<Arch>(n_tokens, scale, scratch);
+    chunk_decays<Arch>(n_tokens, scale, scratch);
 }
 
 }  // namespace deltanet::cpu::kernels

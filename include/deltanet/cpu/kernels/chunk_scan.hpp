@@ -90,7 +90,6 @@ struct ChunkPanel {
     index_t width;  ///< at most panel_cols
     index_t n_tokens;
     index_t d_k;
-    T total_decay;        ///< e^{G_C}
     NextRows<T> next[4];  ///< what to fetch meanwhile
 };
 
@@ -150,7 +149,7 @@ void chunk_write(const ChunkPanel<T>& panel,
     for_each_row_tile<tuning::tile_rows<Arch>>(panel.d_k, [&](auto rows, index_t row) noexcept {
         RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
         tile.load_from(panel.state + row * cols, cols);
-        tile.scale(panel.total_decay);
+        tile.scale(scratch.total[0]);
         tile.template add_product<Products>(scratch.k_words + row * k_row, k_row, k_step,
                                             scratch.u_write_words, cols,
                                             scratch.words(panel.n_tokens));

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Plan of the preparation of a window: a task is a few chunks of one key head of one sequence.
+#pragma once
+
+#include <deltanet/cpu/delta_call.hpp>
+
+namespace deltanet::cpu {
+
+template <class Arch, class T>
+class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
+    using Call = DeltaCall<Arch, T>;
+
+  public:
+    Plan(const DeltaPrepareArgs<T>& args, index_t workers) noexcept
+        : Call(args.rule), window_(args.window), sizes_(Call::sizes(args.rule, workers)) {
+        for (const SequenceSpan& sequence : args_.sequences) n_chunked_ += takes_chunks(sequence);
+        const index_t chunk = choose_products([]<class S>(S) noexcept { return S::chunk; });
+        blocks_ = (Call::window_chunks(window_, chunk) + tuning::prepared_chunks - 1) /
+                  tuning::prepared_chunks;
+    }
+
+    [[nodiscard]] index_t n_tasks() const noexcept { return n_chunked_ * blocks_ * n_heads_k_; }
+    [[nodiscard]] index_t scratch_bytes() const noexcept { return sizes_.worker_bytes; }
+
+    void run(index_t task, T* memory) const noexcept {
+        choose_products([&]<class ChunkScratch>(ChunkScratch scratch) noexcept {
+            scratch.carve(memory, d_k_, 0);
+            prepare(task / n_heads_k_ / blocks_, task / n_heads_k_ % blocks_, task % n_heads_k_,
+                    scratch);
+        });
+    }
+
+  private:
+    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::heads_per_group_, Call::scale_;
+    using Call::takes_chunks, Call::choose_products;
+
+    template <class ChunkScratch>
+    void prepare(index_t ordinal, index_t block, index_t key_head,
+                 ChunkScratch& scratch) const noexcept {
+        constexpr index_t chunk = ChunkScratch::chunk;
+        const SequenceSpan& sequence = chunked_sequence(ordinal);
+        const index_t first = block * tuning::prepared_chunks;
+        const index_t last =
+            std::min(first + tuning::prepared_chunks, Call::window_chunks(window_, chunk));
+        for (index_t c = first; c < last; ++c) {
+            const index_t done = window_.first + c * chunk;
+            if (done >= sequence.n_tokens) return;
+            const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
+            const index_t t = sequence.first_token + done;
+            const auto record = this->template record<ChunkScratch>(window_, ordinal, c, key_head);
+            scratch.use(record.keys());
+            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
+                                          d_k_, scratch);
+            for (index_t head = 0; head < heads_per_group_; ++head) {
+                const index_t h = Call::value_head(key_head, head);
+                scratch.use(record.gates(head));
+                kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, h), args_.decay_log.stride(0),
+                                          args_.beta.ptr(t, h), args_.beta.stride(0), n_tokens,
+                                          scale_, scratch);
+            }
+        }
+    }
+
+    [[nodiscard]] const SequenceSpan& chunked_sequence(index_t ordinal) const noexcept {
+        std::size_t i = 0;
+        for (;; ++i) {
+            if (takes_chunks(args_.sequences[i]) && ordinal-- == 0) return args_.sequences[i];
+        }
+    }
+
+    DeltaWindow<T> window_;
+    DeltaSizes sizes_;
+    index_t n_chunked_ = 0;
+    index_t blocks_ = 0;
+};
+
+}  // namespace deltanet::cpu
