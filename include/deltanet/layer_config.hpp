@@ -36,8 +36,8 @@ enum class ScanMode : std::uint8_t { automatic, recurrent, chunked };
 /// In what the chunked form computes its large products; sums, gates, the triangular system and the
 /// state between chunks are float32 in any case. `bf16`: operands rounded to bfloat16, multiplied
 /// by the CPU's dot-product instruction; on a CPU without one the same as f32, see
-/// `CpuBackend::scan_compute`. `bf16_emulated`: the same rounding on any CPU, slowly, to see what
-/// it does to a model. The recurrent form is always f32.
+/// `CpuBackend::scan_compute`. `bf16_emulated`: bf16 on any CPU, slowly where there is no such
+/// instruction, to see what the rounding does to a model. The recurrent form is always f32.
 enum class ScanCompute : std::uint8_t { f32, bf16, bf16_emulated };
 
 [[nodiscard]] constexpr std::string_view name_of(HeadMap map) noexcept {

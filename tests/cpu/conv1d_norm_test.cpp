@@ -70,6 +70,21 @@ TEMPLATE_TEST_CASE("conv1d with a norm is conv1d and l2norm, bit for bit", "[con
     }
 }
 
+TEST_CASE("conv1d with a norm and without SiLU is normed too", "[conv1d]") {
+    std::mt19937 generator(143);
+    const SequenceSpan sequence{0, 3, 0, Start::resume};
+    ConvProblem<float> fused = problem_of<float>(3, 5, 16, 4);
+    fused.random(generator);
+    ConvProblem<float> apart = problem_of<float>(3, 5, 16, 4);
+    apart.copy_from(fused);
+    TestBackend backend;
+    conv1d(backend, fused.args({&sequence, 1}, false, false, HeadNorm{.d = 16}));
+    conv1d(backend, apart.args({&sequence, 1}, false));
+    const View<float, 3> heads = heads_of(apart, sequence, 16);
+    l2norm(backend, L2NormArgs<float>{heads, heads, L2Form::rsqrt, 1e-6});
+    CHECK(bit_equal(fused.output.values(), apart.output.values()));
+}
+
 TEMPLATE_TEST_CASE("conv1d: sequences that begin and end anywhere in the row blocks", "[conv1d]",
                    float, double) {
     using T = TestType;

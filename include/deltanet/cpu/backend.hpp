@@ -89,8 +89,8 @@ class CpuBackend {
         for_each_row(args, [&](index_t j) { detail::add_rows(one_row(args, j)); });
     }
 
-    /// What a delta rule in float that asks for `compute` is done in: f32 for bf16 if this arch has
-    /// no bfloat16 dot product, else `compute`.
+    /// What a delta rule in float that asks for `compute` is done in: with a bfloat16 dot product
+    /// on this arch bf16 for either of bf16 and bf16_emulated, without one f32 for bf16.
     [[nodiscard]] ScanCompute scan_compute(ScanCompute compute) const {
         return Scan<float>::scan_compute(compute);
     }

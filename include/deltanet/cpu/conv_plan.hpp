@@ -18,10 +18,11 @@ template <class T>
     return args.input.size(1) == 1 || args.input.stride(1) == args.input.size(2);
 }
 
-/// A head wider than a block, or in two groups, is not: it is normed afterwards, by itself.
+/// A head wider than a block, or in two groups, or without an activation before it, is not: it is
+/// normed afterwards, by itself.
 template <class T>
 [[nodiscard]] DELTANET_FORCE_INLINE bool norm_is_fused(const Conv1dArgs<T>& args) noexcept {
-    return args.norm && args.norm->d <= tuning::conv_channels &&
+    return args.norm && args.silu && args.norm->d <= tuning::conv_channels &&
            (one_group(args) || args.input.size(2) % args.norm->d == 0);
 }
 
@@ -52,20 +53,19 @@ class Plan<Arch, Conv1dArgs<T>> {
     }
 
   private:
-    using ConvNorm = kernels::ConvNorm;
-
     template <bool Silu, int... W>
     void any_width(index_t task, std::integer_sequence<int, W...>) const noexcept {
         (void)((args_.weight.size(1) == W && (any_norm<W, Silu>(task), true)) || ...);
     }
     template <int W, bool Silu>
     void any_norm(index_t task) const noexcept {
-        if (!norm_) return run_block<W, Silu, ConvNorm::none>(task);
-        args_.norm->form == L2Form::max ? run_block<W, Silu, ConvNorm::max>(task)
-                                        : run_block<W, Silu, ConvNorm::rsqrt>(task);
+        if constexpr (Silu) {
+            if (norm_) return run_block<W, true, true>(task);
+        }
+        run_block<W, Silu, false>(task);
     }
 
-    template <int W, bool Silu, ConvNorm Norm>
+    template <int W, bool Silu, bool Normed>
     void run_block(index_t task) const noexcept {
         const index_t block = task % blocks_;
         const index_t group = block / blocks_per_group_;
@@ -101,8 +101,9 @@ class Plan<Arch, Conv1dArgs<T>> {
                 .n_channels = n_channels,
                 .fresh = sequence.start == Start::fresh,
                 .head = norm_ ? args_.norm->d : n_channels,
-                .eps = norm_ ? static_cast<T>(args_.norm->eps) : T(0)};
-            kernels::conv1d<Arch, T, W, Silu, Norm>(weights, arguments);
+                .eps = norm_ ? static_cast<T>(args_.norm->eps) : T(0),
+                .max_form = norm_ && args_.norm->form == L2Form::max};
+            kernels::conv1d<Arch, T, W, Silu, Normed>(weights, arguments);
             if (opens) kernels::conv1d_update_state<Arch>(arguments, W - 1);
         }
     }

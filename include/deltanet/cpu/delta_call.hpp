@@ -68,9 +68,9 @@ class DeltaCall {
 
     /// What a call that asks for `compute` is done in.
     [[nodiscard]] static constexpr ScanCompute scan_compute(ScanCompute compute) noexcept {
-        if constexpr (!std::is_same_v<T, float>) return ScanCompute::f32;
-        const bool available = compute != ScanCompute::bf16 || has_bf16_products<Arch>;
-        return available ? compute : ScanCompute::f32;
+        if (!std::is_same_v<T, float> || compute == ScanCompute::f32) return ScanCompute::f32;
+        if (has_bf16_products<Arch>) return ScanCompute::bf16;
+        return compute == ScanCompute::bf16_emulated ? compute : ScanCompute::f32;
     }
 
     [[nodiscard]] static DeltaSizes sizes(const DeltaRuleArgs<T>& args, index_t workers) noexcept {
@@ -114,9 +114,10 @@ class DeltaCall {
             const ScanCompute compute = scan_compute(args_.compute);
             if constexpr (has_bf16_products<Arch>) {
                 if (compute == ScanCompute::bf16) return f(Bf16Scratch<Bf16Products<Arch>>{});
+            } else {
+                if (compute == ScanCompute::bf16_emulated)
+                    return f(Bf16Scratch<EmulatedBf16Products>{});
             }
-            if (compute == ScanCompute::bf16_emulated)
-                return f(Bf16Scratch<EmulatedBf16Products>{});
         }
         return f(PlainScratch{});
     }

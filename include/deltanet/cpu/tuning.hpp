@@ -69,9 +69,11 @@ inline constexpr index_t least_window_chunks = 4;
 inline constexpr index_t prepared_chunks = 4;
 
 /// The register tile of the chunked form: rows times batches accumulators, the batches of one row
-/// of B and one broadcast element of A have to fit into the registers.
+/// of B and one broadcast element of A have to fit into the registers, and the accumulators have to
+/// cover the latency of multiply-adds. With 32 registers 16 of them do, at 10 loads for 16
+/// multiply-adds; more would only be more code.
 template <class Arch>
-inline constexpr int tile_rows = n_registers<Arch> == 32 ? 12 : 6;
+inline constexpr int tile_rows = n_registers<Arch> == 32 ? 8 : 6;
 template <class Arch>
 inline constexpr int tile_batches = 2;
 static_assert(tile_rows<default_arch> * tile_batches<default_arch> + tile_batches<default_arch> +

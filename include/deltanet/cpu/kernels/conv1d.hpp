@@ -45,9 +45,6 @@ void conv1d_pack(const T* weight, index_t channel_stride, index_t tap_stride, in
     }
 }
 
-/// What is done to the heads of the output.
-enum class ConvNorm { none, rsqrt, max };
-
 /// One block of channels of one sequence. Strides in elements; channels lie side by side.
 template <class T>
 struct Conv1dBlock {
@@ -64,6 +61,7 @@ struct Conv1dBlock {
     bool fresh;          ///< the state is zeros and its memory is not read
     index_t head;        ///< channels of a head, a divisor of n_channels; without a norm n_channels
     T eps;               ///< of the norm
+    bool max_form;       ///< L2Form::max
 };
 
 /// The last W - 1 rows of (old state, inputs). With fewer than W - 1 tokens some old rows move up,
@@ -85,7 +83,7 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
 }
 
 /// Tokens, W - 1 + Tokens rows of u and as many rows of output as tokens.
-template <class Arch, class T, int W, bool Silu, ConvNorm Norm, int Tokens>
+template <class Arch, class T, int W, bool Silu, bool Normed, int Tokens>
 struct Conv1dTile {
     using Batch = xsimd::batch<T, Arch>;
     static constexpr int n_rows = W - 1 + Tokens;
@@ -109,7 +107,7 @@ struct Conv1dTile {
         };
         (tap(I), ...);
         if constexpr (Silu) ((y[K] = silu(y[K])), ...);
-        if constexpr (Norm != ConvNorm::none) ((sums[K] = compat::fma(y[K], y[K], sums[K])), ...);
+        if constexpr (Normed) ((sums[K] = compat::fma(y[K], y[K], sums[K])), ...);
         (store<Arch>(out[K] + c, y[K], count), ...);
     }
 
@@ -122,10 +120,12 @@ struct Conv1dTile {
                        std::make_integer_sequence<int, W>{},
                        std::make_integer_sequence<int, Tokens>{});
             });
-            if constexpr (Norm == ConvNorm::none) continue;
+            if constexpr (!Normed) continue;
             for (int k = 0; k < Tokens; ++k) {
-                const Batch factor = inverse_length<Arch, T, Norm == ConvNorm::max>(
-                    compat::reduce_add(sums[k]), block.eps);
+                const T sum = compat::reduce_add(sums[k]);
+                const Batch factor = block.max_form
+                                         ? inverse_length<Arch, T, true>(sum, block.eps)
+                                         : inverse_length<Arch, T, false>(sum, block.eps);
                 T* const y = out[k] + c0;
                 for_each_vector<Arch, T>(block.head, [&](index_t i, auto count) noexcept {
                     store<Arch>(y + i, load<Arch>(y + i, count) * factor, count);
@@ -136,11 +136,11 @@ struct Conv1dTile {
 };
 
 /// Tokens [t, t + Tokens) of the block.
-template <class Arch, class T, int W, bool Silu, ConvNorm Norm, int Tokens>
+template <class Arch, class T, int W, bool Silu, bool Normed, int Tokens>
 DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
                                          const Conv1dBlock<T>& block, const T* zeros,
                                          index_t t) noexcept {
-    Conv1dTile<Arch, T, W, Silu, Norm, Tokens> tile;
+    Conv1dTile<Arch, T, W, Silu, Normed, Tokens> tile;
     for (int r = 0; r < W - 1 + Tokens; ++r) {
         const index_t token = t - (W - 1) + r;
         tile.rows[r] = token >= 0    ? block.input + token * block.input_stride
@@ -152,15 +152,16 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
 }
 
 /// Tokens [first, last). The state is read only where first < W - 1.
-template <class Arch, class T, int W, bool Silu, ConvNorm Norm>
+template <class Arch, class T, int W, bool Silu, bool Normed>
 void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
     constexpr int tokens = tuning::conv_tokens;
     alignas(64) T zeros[tuning::conv_channels];
     if (block.fresh) fill_zero<Arch>(zeros, block.n_channels);
     index_t t = block.first;
     for (; t + tokens <= block.last; t += tokens)
-        conv1d_tokens<Arch, T, W, Silu, Norm, tokens>(weights, block, zeros, t);
-    for (; t < block.last; ++t) conv1d_tokens<Arch, T, W, Silu, Norm, 1>(weights, block, zeros, t);
+        conv1d_tokens<Arch, T, W, Silu, Normed, tokens>(weights, block, zeros, t);
+    for (; t < block.last; ++t)
+        conv1d_tokens<Arch, T, W, Silu, Normed, 1>(weights, block, zeros, t);
 }
 
 }  // namespace deltanet::cpu::kernels
