@@ -24,7 +24,7 @@ SCRIPTS = {".py", ".sh", ".cmake"}
 
 # Names with a reserved form that belong to the compiler, its intrinsics or the system.
 FOREIGN_RESERVED = re.compile(
-    r"__\w+__|__builtin_\w+|__has_\w+|__attribute|__restrict|__forceinline|__asm|__cplusplus|__cpuid\w*"
+    r"__\w+__|__builtin_\w+|__has_\w+|__attribute|__restrict|__forceinline|__asm|__cplusplus|__(get_)?cpuid\w*"
     r"|__m(64|128|256|512)\w*|__mmask\d+|__bf16|__fp16|__(u?)int128|__FAST_MATH|__AVX\w*|__SSE\w*|__F16C"
     r"|__ARM\w*|__CUDA\w*|__NVCC\w*|__nv_\w+|__cpp_\w+|__GNUC\w*|__GLIBC\w*|__SANITIZE\w*|__BYTE_ORDER"
     r"|_Pragma|_MSC_VER|_WIN32|_M_\w+|_MM_\w+|_CMP_\w+|_OPENMP|_POSIX\w*|_Float16"

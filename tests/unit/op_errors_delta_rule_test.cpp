@@ -44,6 +44,10 @@ struct Problem {
     }
 };
 
+View<float, 4> floats_of(const StateView<float>& state) {
+    return {static_cast<float*>(state.data()), state.shape()};
+}
+
 /// With as much scratch as the CPU backend wants for these sizes.
 template <class Backend>
 void call(Backend& backend, const Args& args) {
@@ -149,17 +153,17 @@ TEST_CASE("delta_rule: bad gates", "[errors][delta_rule]") {
 TEST_CASE("delta_rule: bad state and output", "[errors][delta_rule]") {
     check({
         {[](Args& a) {
-             a.state = View<float, 4>(a.state.data(), {3, 4, 4, 3});
+             a.state = View<float, 4>(floats_of(a.state).data(), {3, 4, 4, 3});
          },  // d_k and d_v exchanged
          "delta_rule: state: expected shape [3, 4, 3, 4], found shape [3, 4, 4, 3]"},
-        {[](Args& a) { a.state = without_data(a.state); },
+        {[](Args& a) { a.state = without_data(floats_of(a.state)); },
          "delta_rule: state: expected data for shape [3, 4, 3, 4], found a null pointer"},
         {[](Args& a) {
-             a.state = restrided(a.state, {48, 12, 1, 3});
+             a.state = restrided(floats_of(a.state), {48, 12, 1, 3});
          },
          "delta_rule: state: expected innermost stride 1, found strides [48, 12, 1, 3]"},
         {[](Args& a) {
-             a.state = restrided(a.state, {47, 12, 4, 1});
+             a.state = restrided(floats_of(a.state), {47, 12, 4, 1});
          },
          "delta_rule: state: expected strides under which no two indices share an element, found "
          "shape [3, 4, 3, 4] "
@@ -179,6 +183,33 @@ TEST_CASE("delta_rule: bad state and output", "[errors][delta_rule]") {
          "shape [5, 4, 4] with "
          "strides [0, 4, 1]"},
     });
+}
+
+TEST_CASE("delta_rule: bad states in 16 bits", "[errors][delta_rule]") {
+    std::vector<bf16> states(3 * 4 * 3 * 4);
+    bf16* const p = states.data();
+    check({
+        {[=](Args& a) {
+             a.state = View<bf16, 4>(p, {3, 4, 4, 3});
+         },
+         "delta_rule: state: expected shape [3, 4, 3, 4], found shape [3, 4, 4, 3]"},
+        {[](Args& a) {
+             a.state = View<bf16, 4>(nullptr, {3, 4, 3, 4});
+         },
+         "delta_rule: state: expected data for shape [3, 4, 3, 4], found a null pointer"},
+        {[=](Args& a) {
+             a.state = View<bf16, 4>(p, {3, 4, 3, 4}, {48, 12, 1, 3});
+         },
+         "delta_rule: state: expected innermost stride 1, found strides [48, 12, 1, 3]"},
+    });
+    Problem problem;
+    Args args = problem.args();
+    void* const memory = problem.output.data();
+    args.state = View<f16, 4>(static_cast<f16*>(memory), {3, 4, 3, 4});
+    check_refused(problem.arena,
+                  "delta_rule: state: expected memory apart from that of output, found memory that "
+                  "overlaps it",
+                  [&](auto& backend) { call(backend, args); });
 }
 
 TEST_CASE("delta_rule: overlapping memory", "[errors][delta_rule]") {

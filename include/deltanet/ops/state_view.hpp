@@ -25,6 +25,12 @@ class StateView {
     constexpr StateView(const View<f16, 4>& view) noexcept  // NOLINT
         requires std::same_as<T, float> : StateView(view, Storage::f16) {}
 
+    /// As a view of T is made.
+    constexpr StateView(T* data, const Shape<4>& shape) noexcept
+        : StateView(View<T, 4>(data, shape)) {}
+    constexpr StateView(T* data, const Shape<4>& shape, const Shape<4>& strides) noexcept
+        : StateView(View<T, 4>(data, shape, strides)) {}
+
     [[nodiscard]] constexpr const Shape<4>& shape() const noexcept { return shape_; }
     [[nodiscard]] constexpr index_t size(int dim) const noexcept {
         return shape_[static_cast<std::size_t>(dim)];
