@@ -2,9 +2,10 @@
 // Copyright (c) 2026 the deltanet authors
 /// deltanet_bench [SUITE] [GOOGLE BENCHMARK OPTION...]: runs a suite (scan, decode, fused, layer,
 /// all) and prints a line for each case:
-///   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x>
+///   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 /// us: microseconds per token; spread: (75th - 25th percentile) / median; cycles: of the core, per
-/// token-head or channel-token; floor_ratio: see support/suite.hpp.
+/// token-head or channel-token; floor_ratio: see support/suite.hpp; plain_us: the same in plain
+/// loops on one thread (support/plain.hpp), 0 where there are none.
 #include "support/bandwidth.hpp"
 #include "support/peak.hpp"
 #include "support/suite.hpp"
@@ -38,6 +39,15 @@ double quantile(std::vector<double> values, double q) {
     return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
 }
 
+/// Few samples: it is slow, and only its order matters.
+double plain_us(const Case& work) {
+    if (!work.plain) return 0.0;
+    std::vector<double> us;
+    for (int sample = 0; sample < 3; ++sample)
+        us.push_back(seconds(work.plain) * 1e6 / work.tokens);
+    return quantile(us, 0.5);
+}
+
 void measure(benchmark::State& state, const CaseMaker& maker) {
     const Case work = maker.make();
     work.run();  // pages, caches, workspaces
@@ -61,6 +71,7 @@ void measure(benchmark::State& state, const CaseMaker& maker) {
     state.counters["spread"] = (quantile(us, 0.75) - quantile(us, 0.25)) / median;
     state.counters["cycles"] = quantile(cycles, 0.5);
     state.counters["floor_ratio"] = quantile(ratios, 0.5);
+    state.counters["plain_us"] = plain_us(work);
     state.SetLabel(work.note);
 }
 
@@ -71,10 +82,11 @@ class LineReporter : public benchmark::BenchmarkReporter {
     void ReportRuns(const std::vector<Run>& runs) override {
         for (const Run& run : runs) {
             const auto value = [&](const char* counter) { return run.counters.at(counter).value; };
-            std::printf("case=%s us=%.4g spread=%.3f cycles=%.4g floor_ratio=%.3f%s%s\n",
-                        run.run_name.function_name.c_str(), value("us"), value("spread"),
-                        value("cycles"), value("floor_ratio"), run.report_label.empty() ? "" : " ",
-                        run.report_label.c_str());
+            std::printf(
+                "case=%s us=%.4g spread=%.3f cycles=%.4g floor_ratio=%.3f plain_us=%.4g%s%s\n",
+                run.run_name.function_name.c_str(), value("us"), value("spread"), value("cycles"),
+                value("floor_ratio"), value("plain_us"), run.report_label.empty() ? "" : " ",
+                run.report_label.c_str());
             std::fflush(stdout);
         }
     }

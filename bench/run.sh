@@ -5,7 +5,7 @@
 # bash bench/run.sh [SUITE] [GOOGLE BENCHMARK OPTION...]
 # Sets up what is missing, builds the benchmarks for this machine and runs a suite: scan, decode, fused,
 # layer or all (the default). Prints one line for each case,
-#   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x>
+#   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 # and leaves the same as JSON and as a plot in build/native/bench/<suite>.json and .svg. What the numbers
 # mean: docs/performance.md. Environment: JOBS (all cores).
 set -euo pipefail

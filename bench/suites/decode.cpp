@@ -4,6 +4,7 @@
 /// states, read and written once, at the bandwidth of an update in place.
 #include "support/bandwidth.hpp"
 #include "support/delta_data.hpp"
+#include "support/plain.hpp"
 #include "support/suite.hpp"
 
 #include <memory>
@@ -30,6 +31,13 @@ CaseMaker decode_case(const HeadShape& shape, DType dtype, index_t sequences, in
                 const auto round = std::make_shared<index_t>(0);
                 const ThreadPoolExecutor executor = pool(threads);
                 const auto bytes = static_cast<double>(2 * state_bytes * sequences);
+                std::function<void()> plain;
+                if (dtype == DType::f32) {
+                    plain = [=] {
+                        plain::delta_rule(data->args(*round * sequences));
+                        *round = (*round + 1) % rounds;
+                    };
+                }
                 return Case{
                     .name = name,
                     .tokens = static_cast<double>(sequences),
@@ -46,7 +54,8 @@ CaseMaker decode_case(const HeadShape& shape, DType dtype, index_t sequences, in
                         [=] {
                             ThreadPoolExecutor same = executor;
                             return bytes / update->sample(same);
-                        }};
+                        },
+                    .plain = plain};
             }};
 }
 

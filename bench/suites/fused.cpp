@@ -5,6 +5,7 @@
 /// the bandwidth of a copy over a working set of the same size.
 #include "support/bandwidth.hpp"
 #include "support/delta_data.hpp"
+#include "support/plain.hpp"
 #include "support/suite.hpp"
 
 #include <memory>
@@ -45,29 +46,26 @@ struct ConvData {
     std::vector<SequenceSpan> spans;
 };
 
-template <class B>
-void run_conv(B& backend, ConvData& data, const HeadShape& s, index_t n) {
+ConvGatesArgs<float> conv_args(const ConvData& data, const HeadShape& s, index_t n) {
     const auto columns = [&](index_t first, index_t heads, index_t d) {
         return View<const float, 3>(data.projected.data() + first, {n, heads, d},
                                     {data.width, d, 1});
     };
     const index_t gates_at = data.channels + data.value_dim;
-    conv_gates(backend,
-               ConvGatesArgs<float>{
-                   .q = columns(0, s.n_heads_k, s.d_k),
-                   .k = columns(data.key_dim, s.n_heads_k, s.d_k),
-                   .v = columns(2 * data.key_dim, s.n_heads_v, s.d_v),
-                   .weight = view<const float, 2>(data.weight, {data.channels, 4}),
-                   .state = view<float, 3>(data.state, {1, 3, data.channels}),
-                   .output = view<float, 2>(data.conv, {n, data.channels}),
-                   .sequences = data.spans,
-                   .norm = HeadNorm{.d = s.d_k},
-                   .gates = {.a = columns(gates_at, 1, s.n_heads_v),
-                             .b = columns(gates_at + s.n_heads_v, 1, s.n_heads_v),
-                             .A_log = view<const float, 1>(data.constants, {s.n_heads_v}),
-                             .dt_bias = {data.constants.data() + s.n_heads_v, {s.n_heads_v}},
-                             .decay_log = view<float, 2>(data.decay_log, {n, s.n_heads_v}),
-                             .beta = view<float, 2>(data.beta, {n, s.n_heads_v})}});
+    return {.q = columns(0, s.n_heads_k, s.d_k),
+            .k = columns(data.key_dim, s.n_heads_k, s.d_k),
+            .v = columns(2 * data.key_dim, s.n_heads_v, s.d_v),
+            .weight = view<const float, 2>(data.weight, {data.channels, 4}),
+            .state = view<float, 3>(data.state, {1, 3, data.channels}),
+            .output = view<float, 2>(data.conv, {n, data.channels}),
+            .sequences = data.spans,
+            .norm = HeadNorm{.d = s.d_k},
+            .gates = {.a = columns(gates_at, 1, s.n_heads_v),
+                      .b = columns(gates_at + s.n_heads_v, 1, s.n_heads_v),
+                      .A_log = view<const float, 1>(data.constants, {s.n_heads_v}),
+                      .dt_bias = {data.constants.data() + s.n_heads_v, {s.n_heads_v}},
+                      .decay_log = view<float, 2>(data.decay_log, {n, s.n_heads_v}),
+                      .beta = view<float, 2>(data.beta, {n, s.n_heads_v})}};
 }
 
 /// Bytes in and out as if copied: a working set of `floats` in and as many out.
@@ -94,44 +92,46 @@ CaseMaker conv_case(const HeadShape& s, index_t n, index_t threads) {
                     .run =
                         [=] {
                             CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
-                            run_conv(backend, *data, s, n);
+                            conv_gates(backend, conv_args(*data, s, n));
                         },
-                    .floor = copy_floor(n * channels, executor)};
+                    .floor = copy_floor(n * channels, executor),
+                    .plain = [=] { plain::conv_gates(conv_args(*data, s, n)); }};
             }};
 }
 
 CaseMaker norm_case(const HeadShape& s, index_t n, index_t threads) {
     const index_t width = s.n_heads_v * s.d_v;
     const std::string name = detail::concat("rmsnorm_f32_c", width, "_T", n, "_n1_t", threads);
-    return {
-        name, [=] {
-            struct Data {
-                Buffer input, z, weight, output;
-            };
-            const auto data = std::make_shared<Data>(
-                Data{Buffer(n * width), Buffer(n * width), Buffer(s.d_v), Buffer(n * width)});
-            std::mt19937 random(1);
-            fill_random(random, data->input.data(), n * width, -1.0F, 1.0F);
-            fill_random(random, data->z.data(), n * width, -3.0F, 3.0F);
-            const ThreadPoolExecutor executor = pool(threads);
-            return Case{
-                .name = name,
-                .tokens = static_cast<double>(n),
-                .units = static_cast<double>(n * width),
-                .run =
-                    [=] {
-                        CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
-                        gated_rmsnorm(
-                            backend,
-                            GatedRmsNormArgs<float>{
-                                .input = view<const float, 3>(data->input, {n, s.n_heads_v, s.d_v}),
-                                .z = view<const float, 4>(data->z, {n, 1, s.n_heads_v, s.d_v}),
-                                .weight = view<const float, 1>(data->weight, {s.d_v}),
-                                .output = view<float, 3>(data->output, {n, s.n_heads_v, s.d_v})});
-                    },
-                // Two inputs and one output: half as much again as a copy of one.
-                .floor = [floor = copy_floor(n * width, executor)] { return 1.5 * floor(); }};
-        }};
+    return {name, [=] {
+                struct Data {
+                    Buffer input, z, weight, output;
+                };
+                const auto data = std::make_shared<Data>(
+                    Data{Buffer(n * width), Buffer(n * width), Buffer(s.d_v), Buffer(n * width)});
+                std::mt19937 random(1);
+                fill_random(random, data->input.data(), n * width, -1.0F, 1.0F);
+                fill_random(random, data->z.data(), n * width, -3.0F, 3.0F);
+                const ThreadPoolExecutor executor = pool(threads);
+                const auto args = [=] {
+                    return GatedRmsNormArgs<float>{
+                        .input = view<const float, 3>(data->input, {n, s.n_heads_v, s.d_v}),
+                        .z = view<const float, 4>(data->z, {n, 1, s.n_heads_v, s.d_v}),
+                        .weight = view<const float, 1>(data->weight, {s.d_v}),
+                        .output = view<float, 3>(data->output, {n, s.n_heads_v, s.d_v})};
+                };
+                return Case{
+                    .name = name,
+                    .tokens = static_cast<double>(n),
+                    .units = static_cast<double>(n * width),
+                    .run =
+                        [=] {
+                            CpuBackend<cpu::default_arch, ThreadPoolExecutor> backend(executor);
+                            gated_rmsnorm(backend, args());
+                        },
+                    // Two inputs and one output: half as much again as a copy of one.
+                    .floor = [floor = copy_floor(n * width, executor)] { return 1.5 * floor(); },
+                    .plain = [=] { plain::gated_rmsnorm(args()); }};
+            }};
 }
 
 }  // namespace

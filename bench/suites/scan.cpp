@@ -6,6 +6,7 @@
 /// says so.
 #include "support/delta_data.hpp"
 #include "support/peak.hpp"
+#include "support/plain.hpp"
 #include "support/suite.hpp"
 
 #include <memory>
@@ -43,6 +44,7 @@ CaseMaker scan_case(const HeadShape& shape, index_t tokens, index_t threads,
                         return flops / (compute == ScanCompute::bf16 ? peak_of_all<Bf16>(executor)
                                                                      : peak_of_all(executor));
                     },
+                .plain = [=] { plain::delta_rule(data->args()); },
                 .note = compute == ScanCompute::bf16 && !cpu::has_bf16_products<cpu::default_arch>
                             ? "note=no_bf16_dot_product_here,computed_in_f32"
                             : ""};

@@ -21,6 +21,7 @@ struct Case {
     double units;      ///< per run: `cycles` is core cycles per unit (token-head, channel-token)
     std::function<void()> run;      ///< one call of what is measured
     std::function<double()> floor;  ///< seconds that one run takes at the ceiling, measured now
+    std::function<void()> plain{};  ///< the same call in plain loops (plain.hpp), if it has one
     std::string note{};             ///< printed at the end of the line
 };
 
