@@ -134,23 +134,33 @@ TEMPLATE_TEST_CASE("conv_gates is conv1d, l2norm and gates, bit for bit", "[conv
     }
 }
 
-TEST_CASE("conv_gates: channels come in the order q, k, v", "[conv_gates]") {
+TEST_CASE("conv_gates: channels come in the order q, k, v, and v has no norm", "[conv_gates]") {
+    const bool normed = GENERATE(false, true);
     std::mt19937 generator(152);
     InputSide<float> side(1, 4, 1, 6, 2);
     side.random(generator);
     side.state.fill(0.0F);
     side.weight.fill(1.0F);
     const SequenceSpan sequence{0, 1, 0, Start::fresh};
-    const ConvGatesArgs<float> args = side.args({&sequence, 1}, {}, false);
+    std::optional<HeadNorm> norm;
+    if (normed) norm = HeadNorm{.d = 4, .eps = 0.0};
+    const ConvGatesArgs<float> args = side.args({&sequence, 1}, norm, false);
     TestBackend backend;
     conv_gates(backend, args);
     index_t channel = 0;
     for (const View<const float, 3>& input : {args.q, args.k, args.v}) {
         for (index_t g = 0; g < 2; ++g) {
+            const auto silu = [&](index_t i) {
+                const auto x = static_cast<double>(input(0, g, i));
+                return x / (1.0 + std::exp(-x));
+            };
+            double squares = 0.0;
+            for (index_t i = 0; i < input.size(2); ++i) squares += silu(i) * silu(i);
+            const bool has_norm = normed && input.size(2) == 4;
             for (index_t i = 0; i < input.size(2); ++i, ++channel) {
-                const float x = input(0, g, i);
-                CHECK(side.output.view()(0, channel) == Approx(x / (1.0F + std::exp(-x))));
-                CHECK(side.state.view()(0, 0, channel) == x);
+                CHECK(static_cast<double>(side.output.view()(0, channel)) ==
+                      Approx(silu(i) / (has_norm ? std::sqrt(squares) : 1.0)));
+                CHECK(side.state.view()(0, 0, channel) == input(0, g, i));
             }
         }
     }

@@ -250,6 +250,8 @@ TEST_CASE("pre-norm and residual are the block around the layer") {
 
 TEST_CASE("the observer sees every stage, and changes nothing") {
     LayerConfig config = small_config();
+    config.l2_form = GENERATE(L2Form::rsqrt, L2Form::max);
+    config.l2_eps = 0.1;  // so that the two forms differ
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, 12);
     const bool packed = GENERATE(false, true);
