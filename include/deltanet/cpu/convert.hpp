@@ -23,6 +23,11 @@ struct Lanes {
     typedef float f32 __attribute__((vector_size(4 * N)));
 };
 
+#if defined(__AVX512F__)
+/// GCC 12 warns of its own intrinsics without a mask (bug 105593); this one costs nothing.
+inline constexpr __mmask16 kAll16 = 0xFFFF;
+#endif
+
 /// The same bytes as another type, in a register.
 template <class To, class From>
 [[nodiscard]] DELTANET_FORCE_INLINE To bits_as(const From& from) noexcept {
@@ -37,6 +42,10 @@ template <index_t N>
 [[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u32 zero_extended(
     const typename Lanes<N>::u16& bits) noexcept {
     using U32 = typename Lanes<N>::u32;
+#if defined(__AVX512F__)
+    if constexpr (N == 16)
+        return bits_as<U32>(_mm512_maskz_cvtepu16_epi32(kAll16, bits_as<__m256i>(bits)));
+#endif
 #if defined(__AVX2__)
     if constexpr (N == 8) return bits_as<U32>(_mm256_cvtepu16_epi32(bits_as<__m128i>(bits)));
 #endif
@@ -57,7 +66,8 @@ template <index_t N>
     typename Lanes<N>::u16 bits;
     std::memcpy(&bits, p, sizeof(bits));
 #if defined(__AVX512F__)
-    if constexpr (N == 16) return bits_as<U32>(_mm512_cvtph_ps(bits_as<__m256i>(bits)));
+    if constexpr (N == 16)
+        return bits_as<U32>(_mm512_maskz_cvtph_ps(kAll16, bits_as<__m256i>(bits)));
 #endif
 #if defined(__F16C__)
     if constexpr (N == 8) return bits_as<U32>(_mm256_cvtph_ps(bits_as<__m128i>(bits)));
@@ -86,6 +96,10 @@ template <index_t N>
 [[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u16 without_upper_halves(
     const typename Lanes<N>::u32& x) noexcept {
     using U16 = typename Lanes<N>::u16;
+#if defined(__AVX512F__)
+    if constexpr (N == 16)
+        return bits_as<U16>(_mm512_maskz_cvtepi32_epi16(kAll16, bits_as<__m512i>(x)));
+#endif
 #if defined(__AVX2__)
     if constexpr (N == 8) {
         const auto both = bits_as<__m256i>(x);
@@ -109,7 +123,7 @@ DELTANET_FORCE_INLINE void narrow(const typename Lanes<N>::u32& x, f16* p) noexc
     [[maybe_unused]] constexpr int nearest_even = 0;
 #if defined(__AVX512F__)
     if constexpr (N == 16) {
-        const __m256i half = _mm512_cvtps_ph(bits_as<__m512>(x), nearest_even);
+        const __m256i half = _mm512_maskz_cvtps_ph(kAll16, bits_as<__m512>(x), nearest_even);
         std::memcpy(static_cast<void*>(p), &half, sizeof(half));
         return;
     }
