@@ -48,14 +48,14 @@ class Plan<Arch, Conv1dArgs<T>> {
     [[nodiscard]] index_t scratch_bytes() const noexcept { return 0; }
 
     void run(index_t task, T* /*scratch*/) const noexcept {
-        const auto widths = std::integer_sequence<int, 2, 3, 4, 5, 6, 7, 8>{};
+        const auto widths = std::integer_sequence<int, 2, 3, 4, 8>{};  // 5 to 7 as 8, with zeros
         args_.silu ? any_width<true>(task, widths) : any_width<false>(task, widths);
     }
 
   private:
     template <bool Silu, int... W>
     void any_width(index_t task, std::integer_sequence<int, W...>) const noexcept {
-        (void)((args_.weight.size(1) == W && (any_norm<W, Silu>(task), true)) || ...);
+        (void)((args_.weight.size(1) <= W && (any_norm<W, Silu>(task), true)) || ...);
     }
     template <int W, bool Silu>
     void any_norm(index_t task) const noexcept {
@@ -84,7 +84,8 @@ class Plan<Arch, Conv1dArgs<T>> {
             if (!packed) {
                 packed = true;
                 kernels::conv1d_pack<Arch>(
-                    args_.weight.ptr(channel), args_.weight.stride(0), args_.weight.stride(1), W,
+                    args_.weight.ptr(channel), args_.weight.stride(0), args_.weight.stride(1),
+                    args_.weight.size(1), W,
                     args_.bias.data() == nullptr ? nullptr : args_.bias.ptr(channel),
                     args_.bias.stride(0), n_channels, weights);
             }
@@ -98,13 +99,14 @@ class Plan<Arch, Conv1dArgs<T>> {
                 .n_tokens = sequence.n_tokens,
                 .first = first,
                 .last = last,
+                .n_taps = args_.weight.size(1),
                 .n_channels = n_channels,
                 .fresh = sequence.start == Start::fresh,
                 .head = norm_ ? args_.norm->d : n_channels,
                 .eps = norm_ ? static_cast<T>(args_.norm->eps) : T(0),
                 .max_form = norm_ && args_.norm->form == L2Form::max};
             kernels::conv1d<Arch, T, W, Silu, Normed>(weights, arguments);
-            if (opens) kernels::conv1d_update_state<Arch>(arguments, W - 1);
+            if (opens) kernels::conv1d_update_state<Arch>(arguments, arguments.n_taps - 1);
         }
     }
 

@@ -48,7 +48,7 @@ void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, 
                     index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
     transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
-    if constexpr (scratch.in_pairs) {
+    if constexpr (Products::depth == 2) {
         pack_rows<Arch>(scratch.kt, C, scratch.kt_words, C, d_k, n_tokens);
         pack_rows<Arch>(scratch.qt, C, scratch.qt_words, C, d_k, n_tokens);
         pack_rows<Arch>(k, k_stride, scratch.k_words, d_k, n_tokens, d_k);
@@ -122,7 +122,7 @@ void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t
             zero.store_aligned(a_row + j);
             zero.store_aligned(p_row + j);
         }
-        if constexpr (scratch.in_pairs)
+        if constexpr (Products::depth == 2)
             pack_neighbours<Arch>(p_row, scratch.p_words + i * scratch.words(C), C);
     }
     chunk_decays<Arch>(n_tokens, scale, scratch);

@@ -163,25 +163,30 @@ void chunk_panel(const ChunkPanel<T>& panel,
     constexpr index_t cols = ChunkScratch<Arch, T, C, Products>::panel_cols;
     constexpr int max_rows = tuning::tile_rows<Arch>;
     const T* state_words = panel.state;
-    if constexpr (scratch.in_pairs) {
+    if constexpr (Products::depth == 2) {
         pack_rows<Arch>(panel.state, cols, scratch.state_words, cols, panel.d_k, cols);
         state_words = scratch.state_words;
     }
-    const bool whole = panel.width == cols;
-    for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
-        whole
-            ? chunk_update<Arch, T, C, Products, rows.value, true>(panel, state_words, scratch, row)
-            : chunk_update<Arch, T, C, Products, rows.value, false>(panel, state_words, scratch,
+    // Tiles of whole panels are apart; not so in pairs, where the test is little beside the
+    // packing.
+    const auto for_each_tile = [&](auto&& f) noexcept {
+        for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
+            if constexpr (Products::depth == 1) {
+                if (panel.width == cols) return f(rows, row, std::true_type{});
+            }
+            f(rows, row, std::false_type{});
+        });
+    };
+    for_each_tile([&](auto rows, index_t row, auto whole) noexcept {
+        chunk_update<Arch, T, C, Products, rows.value, whole.value>(panel, state_words, scratch,
                                                                     row);
     });
-    if constexpr (scratch.in_pairs) {
+    if constexpr (Products::depth == 2) {
         pack_rows<Arch>(scratch.u, cols, scratch.u_words, cols, panel.n_tokens, cols);
         pack_rows<Arch>(scratch.u_write, cols, scratch.u_write_words, cols, panel.n_tokens, cols);
     }
-    for_each_row_tile<max_rows>(panel.n_tokens, [&](auto rows, index_t row) noexcept {
-        whole
-            ? chunk_output<Arch, T, C, Products, rows.value, true>(panel, state_words, scratch, row)
-            : chunk_output<Arch, T, C, Products, rows.value, false>(panel, state_words, scratch,
+    for_each_tile([&](auto rows, index_t row, auto whole) noexcept {
+        chunk_output<Arch, T, C, Products, rows.value, whole.value>(panel, state_words, scratch,
                                                                     row);
     });
     chunk_write(panel, scratch);

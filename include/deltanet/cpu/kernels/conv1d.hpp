@@ -24,18 +24,21 @@ struct Conv1dWeights {
     alignas(64) T bias[tuning::conv_channels];
 };
 
-/// weight [n_channels, n_taps] of any strides; bias null for none.
+/// weight [n_channels, n_taps] of any strides; bias null for none. In front of the oldest tap come
+/// zeros up to `width` taps.
 template <class Arch, class T>
 void conv1d_pack(const T* weight, index_t channel_stride, index_t tap_stride, index_t n_taps,
-                 const T* bias, index_t bias_stride, index_t n_channels,
+                 index_t width, const T* bias, index_t bias_stride, index_t n_channels,
                  Conv1dWeights<T>& packed) noexcept {
+    const index_t padding = width - n_taps;
+    for (index_t i = 0; i < padding; ++i) fill_zero<Arch>(packed.taps[i], n_channels);
     if (tap_stride == 1) {
-        transpose(weight, channel_stride, packed.taps[0], tuning::conv_channels, n_channels,
+        transpose(weight, channel_stride, packed.taps[padding], tuning::conv_channels, n_channels,
                   n_taps);
     } else {
         for (index_t i = 0; i < n_taps; ++i) {
             for (index_t c = 0; c < n_channels; ++c)
-                packed.taps[i][c] = weight[c * channel_stride + i * tap_stride];
+                packed.taps[padding + i][c] = weight[c * channel_stride + i * tap_stride];
         }
     }
     if (bias == nullptr) {
@@ -57,6 +60,7 @@ struct Conv1dBlock {
     index_t n_tokens;
     index_t first;  ///< tokens [first, last) are computed
     index_t last;
+    index_t n_taps;      ///< W or, with zero taps in front, less
     index_t n_channels;  ///< at most tuning::conv_channels
     bool fresh;          ///< the state is zeros and its memory is not read
     index_t head;        ///< channels of a head, a divisor of n_channels; without a norm n_channels
@@ -143,9 +147,11 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
     Conv1dTile<Arch, T, W, Silu, Normed, Tokens> tile;
     for (int r = 0; r < W - 1 + Tokens; ++r) {
         const index_t token = t - (W - 1) + r;
-        tile.rows[r] = token >= 0    ? block.input + token * block.input_stride
-                       : block.fresh ? zeros
-                                     : block.state + (token + W - 1) * block.state_stride;
+        const index_t state_row = token + block.n_taps - 1;
+        tile.rows[r] = token >= 0 ? block.input + token * block.input_stride
+                       : block.fresh || state_row < 0
+                           ? zeros
+                           : block.state + state_row * block.state_stride;
     }
     for (int k = 0; k < Tokens; ++k) tile.out[k] = block.output + (t + k) * block.output_stride;
     tile.run(weights, block);
@@ -156,7 +162,7 @@ template <class Arch, class T, int W, bool Silu, bool Normed>
 void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
     constexpr int tokens = tuning::conv_tokens;
     alignas(64) T zeros[tuning::conv_channels];
-    if (block.fresh) fill_zero<Arch>(zeros, block.n_channels);
+    if (block.fresh || block.n_taps < W) fill_zero<Arch>(zeros, block.n_channels);
     index_t t = block.first;
     for (; t + tokens <= block.last; t += tokens)
         conv1d_tokens<Arch, T, W, Silu, Normed, tokens>(weights, block, zeros, t);

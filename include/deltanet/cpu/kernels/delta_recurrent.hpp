@@ -180,17 +180,24 @@ template <class Arch, class T, int Batches, class S>
 void recurrent_tokens(const RecurrentTile<T, S>& tile,
                       const RecurrentScratch<Arch, T>& scratch) noexcept {
     constexpr index_t cols = Batches * lanes<Arch, T>;
+    // Only the widest tiles, which is all of most models, fetch ahead and convert on their way.
+    constexpr bool widest = Batches == tuning::recurrent_batches<Arch>;
     const auto token = [&](index_t t, auto* from, index_t from_stride, auto* to,
                            index_t to_stride) noexcept {
-        tile.next != nullptr&& t == 0 ? recurrent_token<Arch, T, Batches, true>(
-                                            tile, scratch, t, from, from_stride, to, to_stride)
-                                      : recurrent_token<Arch, T, Batches, false>(
-                                            tile, scratch, t, from, from_stride, to, to_stride);
+        if constexpr (widest) {
+            if (tile.next != nullptr && t == 0) {
+                return recurrent_token<Arch, T, Batches, true>(tile, scratch, t, from, from_stride,
+                                                               to, to_stride);
+            }
+        }
+        recurrent_token<Arch, T, Batches, false>(tile, scratch, t, from, from_stride, to,
+                                                 to_stride);
     };
     const bool ragged = tile.width != cols;
-    if (!ragged && tile.n_tokens == 1 && tile.is_first && tile.is_last) {
-        token(0, tile.state, tile.state_stride, tile.state, tile.state_stride);
-        return;
+    if constexpr (widest || std::is_same_v<S, T>) {
+        if (!ragged && tile.n_tokens == 1 && tile.is_first && tile.is_last) {
+            return token(0, tile.state, tile.state_stride, tile.state, tile.state_stride);
+        }
     }
     if constexpr (std::is_same_v<S, T>) {
         if (!ragged) {  // the first and the last token do the copying
