@@ -2,8 +2,8 @@
 # Copyright (c) 2026 the deltanet authors
 """check_symbols.py NM ARCH OBJECT...: what an object file of one instruction set defines.
 
-Every symbol that the linker may share with another object file (weak, unique) must carry the name of an
-xsimd arch, and the only one that others can name is the kernel table. Otherwise the program might run a
+Every symbol that the linker may share with another object file (weak, unique) must carry the tag of this
+object's own arch, and the only one that others can name is the kernel table. Otherwise the program might run a
 function that was compiled for an instruction set that its CPU lacks.
 """
 
@@ -11,19 +11,22 @@ import re
 import subprocess
 import sys
 
-ARCH_TAG = re.compile(r"xsimd::(avx512\w*|fma3<xsimd::avx2>|sse\w*|neon\w*|sve\w*|generic)")
+# Baseline: whatever the compiler does by default, which is none of the others.
+TAGS = {"avx2": r"xsimd::fma3<xsimd::avx2>", "avx512": r"xsimd::avx512bw", "avx512bf16": r"deltanet::cpu::avx512bf16"}
+BASELINE = r"xsimd::(sse\w*|neon\w*|sve\w*|generic)"
 
 
 def main() -> int:
     nm, arch, objects = sys.argv[1], sys.argv[2], sys.argv[3:]
     listed = subprocess.run([nm, "-C", "--defined-only", *objects], capture_output=True, text=True, check=True)
+    own_tag = re.compile(TAGS.get(arch, BASELINE))
     shared, exported = [], []
     for line in listed.stdout.splitlines():
         match = re.match(r"[0-9a-f]+ (\w) (.*)", line)
         if not match:
             continue
         kind, name = match.groups()
-        if kind in "WwVvu" and not ARCH_TAG.search(name):
+        if kind in "WwVvu" and not own_tag.search(name):
             shared.append(name)
         elif kind in "TDRBG":
             exported.append(name)
