@@ -143,6 +143,23 @@ class DeltaCall {
                                    std::max<index_t>(1, heads_per_group_ * units_per_head_));
     }
 
+    /// Products of the keys and queries of a chunk, which its value heads share.
+    template <class ChunkScratch>
+    void prepare_keys(index_t t, index_t n_tokens, index_t key_head,
+                      const ChunkScratch& scratch) const noexcept {
+        kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                      args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens, d_k_,
+                                      scratch);
+    }
+    /// And what the gates of value head h make of them.
+    template <class ChunkScratch>
+    void prepare_gates(index_t t, index_t n_tokens, index_t h,
+                       const ChunkScratch& scratch) const noexcept {
+        kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, h), args_.decay_log.stride(0),
+                                  args_.beta.ptr(t, h), args_.beta.stride(0), n_tokens, scale_,
+                                  scratch);
+    }
+
     /// Chunks of C tokens in a window.
     [[nodiscard]] static index_t window_chunks(const DeltaWindow<T>& window, index_t C) noexcept {
         return window.n_tokens / C;

@@ -227,18 +227,14 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
             if (window_.records != nullptr) {
                 scratch.use(record.keys());
             } else {
-                kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
-                                              args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
-                                              d_k_, scratch);
+                Call::prepare_keys(t, n_tokens, key_head, scratch);
             }
             const index_t n_next = std::min(chunk, end - done - n_tokens);
             for_each([&](const Columns& c, index_t panel) {
                 if (window_.records != nullptr) {
                     scratch.use(record.gates(c.head));
                 } else {
-                    kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, c.h),
-                                              args_.decay_log.stride(0), args_.beta.ptr(t, c.h),
-                                              args_.beta.stride(0), n_tokens, scale_, scratch);
+                    Call::prepare_gates(t, n_tokens, c.h, scratch);
                 }
                 chunk_head(t, n_tokens, n_next, key_head, c, panels_at(panel), scratch);
             });

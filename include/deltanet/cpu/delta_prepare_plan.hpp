@@ -13,7 +13,9 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
 
   public:
     Plan(const DeltaPrepareArgs<T>& args, index_t workers) noexcept
-        : Call(args.rule), window_(args.window), sizes_(Call::sizes(args.rule, workers)) {
+        : Call(args.rule),
+          window_(args.window),
+          worker_bytes_(Call::sizes(args.rule, workers).worker_bytes) {
         for (const SequenceSpan& sequence : args_.sequences) n_chunked_ += takes_chunks(sequence);
         const index_t chunk = choose_products([]<class S>(S) noexcept { return S::chunk; });
         blocks_ = (Call::window_chunks(window_, chunk) + tuning::prepared_chunks - 1) /
@@ -21,7 +23,7 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
     }
 
     [[nodiscard]] index_t n_tasks() const noexcept { return n_chunked_ * blocks_ * n_heads_k_; }
-    [[nodiscard]] index_t scratch_bytes() const noexcept { return sizes_.worker_bytes; }
+    [[nodiscard]] index_t scratch_bytes() const noexcept { return worker_bytes_; }
 
     void run(index_t task, T* memory) const noexcept {
         choose_products([&]<class ChunkScratch>(ChunkScratch scratch) noexcept {
@@ -32,7 +34,7 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
     }
 
   private:
-    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::heads_per_group_, Call::scale_;
+    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::heads_per_group_;
     using Call::takes_chunks, Call::choose_products;
 
     template <class ChunkScratch>
@@ -50,15 +52,10 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
             const index_t t = sequence.first_token + done;
             const auto record = this->template record<ChunkScratch>(window_, ordinal, c, key_head);
             scratch.use(record.keys());
-            kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
-                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
-                                          d_k_, scratch);
+            Call::prepare_keys(t, n_tokens, key_head, scratch);
             for (index_t head = 0; head < heads_per_group_; ++head) {
-                const index_t h = Call::value_head(key_head, head);
                 scratch.use(record.gates(head));
-                kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, h), args_.decay_log.stride(0),
-                                          args_.beta.ptr(t, h), args_.beta.stride(0), n_tokens,
-                                          scale_, scratch);
+                Call::prepare_gates(t, n_tokens, Call::value_head(key_head, head), scratch);
             }
         }
     }
@@ -71,7 +68,7 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
     }
 
     DeltaWindow<T> window_;
-    DeltaSizes sizes_;
+    index_t worker_bytes_;
     index_t n_chunked_ = 0;
     index_t blocks_ = 0;
 };
