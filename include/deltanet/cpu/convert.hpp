@@ -37,6 +37,19 @@ template <class To, class From>
     return to;
 }
 
+/// The lanes of a batch of float as integers, and back.
+template <class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE auto bits_of(const xsimd::batch<float, Arch>& x) noexcept {
+    const typename xsimd::batch<float, Arch>::register_type reg = x;
+    return bits_as<typename Lanes<lanes<Arch, float>>::u32>(reg);
+}
+template <class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<float, Arch> batch_of(
+    const typename Lanes<lanes<Arch, float>>::u32& bits) noexcept {
+    using Batch = xsimd::batch<float, Arch>;
+    return Batch(bits_as<typename Batch::register_type>(bits));
+}
+
 /// Zeros before every 16 bits.
 template <index_t N>
 [[nodiscard]] DELTANET_FORCE_INLINE typename Lanes<N>::u32 zero_extended(
@@ -157,14 +170,13 @@ template <class Arch, class S>
 requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>)
     [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<float, Arch> load(const S* p,
                                                                        index_t count) noexcept {
-    using Batch = xsimd::batch<float, Arch>;
     constexpr index_t n = lanes<Arch, float>;
     S buffer[static_cast<std::size_t>(n)] = {};
     if (count < n) {
         for (index_t i = 0; i < count; ++i) buffer[i] = p[i];
         p = buffer;
     }
-    return Batch(detail::bits_as<typename Batch::register_type>(detail::widen<n>(p)));
+    return detail::batch_of<Arch>(detail::widen<n>(p));
 }
 template <class Arch, class S>
 requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>)
@@ -176,10 +188,8 @@ requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>)
 template <class Arch, class S>
 requires(std::is_same_v<S, bf16> || std::is_same_v<S, f16>) DELTANET_FORCE_INLINE
     void store(S* p, const xsimd::batch<float, Arch>& x, index_t count) noexcept {
-    using Batch = xsimd::batch<float, Arch>;
     constexpr index_t n = lanes<Arch, float>;
-    const typename Batch::register_type reg = x;
-    const auto bits = detail::bits_as<typename detail::Lanes<n>::u32>(reg);
+    const auto bits = detail::bits_of(x);
     if (count >= n) {
         detail::narrow<n>(bits, p);
         return;

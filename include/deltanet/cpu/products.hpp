@@ -32,21 +32,16 @@ struct EmulatedBf16Products {
     }
 
   private:
-    template <class Batch>
-    using Bits = typename detail::Lanes<static_cast<index_t>(Batch::size)>::u32;
-
     /// The number in the lower half of every word, and that in the upper half.
-    template <class Batch>
-    [[nodiscard]] DELTANET_FORCE_INLINE static Batch first(const Batch& words) noexcept {
-        const typename Batch::register_type reg = words;
-        const Bits<Batch> bits = detail::bits_as<Bits<Batch>>(reg) << 16;
-        return Batch(detail::bits_as<typename Batch::register_type>(bits));
+    template <class Arch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static xsimd::batch<float, Arch> first(
+        const xsimd::batch<float, Arch>& words) noexcept {
+        return detail::batch_of<Arch>(detail::bits_of(words) << 16);
     }
-    template <class Batch>
-    [[nodiscard]] DELTANET_FORCE_INLINE static Batch second(const Batch& words) noexcept {
-        const typename Batch::register_type reg = words;
-        const Bits<Batch> bits = detail::bits_as<Bits<Batch>>(reg) & 0xFFFF0000U;
-        return Batch(detail::bits_as<typename Batch::register_type>(bits));
+    template <class Arch>
+    [[nodiscard]] DELTANET_FORCE_INLINE static xsimd::batch<float, Arch> second(
+        const xsimd::batch<float, Arch>& words) noexcept {
+        return detail::batch_of<Arch>(detail::bits_of(words) & 0xFFFF0000U);
     }
 };
 
@@ -88,39 +83,24 @@ struct Bf16Products<xsimd::neon64> {
 };
 #endif
 
-/// to[i] = the word of (row0[i], row1[i]) for i in [0, n), rounded to nearest even.
-template <class Arch>
-DELTANET_FORCE_INLINE void pack_pair(const float* row0, const float* row1, float* to,
-                                     index_t n) noexcept {
-    using Batch = xsimd::batch<float, Arch>;
-    constexpr index_t size = lanes<Arch, float>;
-    for_each_vector<Arch, float>(n, [=](index_t i, auto count) noexcept {
-        const typename Batch::register_type x0 = load<Arch>(row0 + i, count);
-        const typename Batch::register_type x1 = load<Arch>(row1 + i, count);
-        using U32 = typename detail::Lanes<size>::u32;
-        const U32 words = detail::rounded_to_bf16<size>(detail::bits_as<U32>(x0)) |
-                          (detail::rounded_to_bf16<size>(detail::bits_as<U32>(x1)) << 16);
-        store<Arch>(to + i, Batch(detail::bits_as<typename Batch::register_type>(words)), count);
-    });
-}
-
-/// from [n_rows, n_cols] -> words [(n_rows + 1) / 2, n_cols] of rows 2 i and 2 i + 1. A zero goes
-/// with the last row of an odd number.
+/// from [n_rows, n_cols] -> words [(n_rows + 1) / 2, n_cols] of rows 2 i and 2 i + 1, rounded to
+/// nearest even. A zero goes with the last row of an odd number.
 template <class Arch>
 DELTANET_FORCE_INLINE void pack_rows(const float* from, index_t from_stride, float* to,
                                      index_t to_stride, index_t n_rows, index_t n_cols) noexcept {
+    const auto rounded = [](const float* p, auto count) noexcept {
+        return detail::rounded_to_bf16<lanes<Arch, float>>(detail::bits_of(load<Arch>(p, count)));
+    };
     index_t row = 0;
-    for (; row + 2 <= n_rows; row += 2, to += to_stride)
-        pack_pair<Arch>(from + row * from_stride, from + (row + 1) * from_stride, to, n_cols);
-    if (row < n_rows) {
-        const float* const last = from + row * from_stride;
-        using Batch = xsimd::batch<float, Arch>;
-        using U32 = typename detail::Lanes<lanes<Arch, float>>::u32;
+    for (; row + 2 <= n_rows; row += 2, from += 2 * from_stride, to += to_stride) {
         for_each_vector<Arch, float>(n_cols, [=](index_t i, auto count) noexcept {
-            const typename Batch::register_type x = load<Arch>(last + i, count);
-            const U32 words = detail::rounded_to_bf16<lanes<Arch, float>>(detail::bits_as<U32>(x));
-            store<Arch>(to + i, Batch(detail::bits_as<typename Batch::register_type>(words)),
-                        count);
+            const auto upper = rounded(from + from_stride + i, count) << 16;
+            store<Arch>(to + i, detail::batch_of<Arch>(rounded(from + i, count) | upper), count);
+        });
+    }
+    if (row < n_rows) {
+        for_each_vector<Arch, float>(n_cols, [=](index_t i, auto count) noexcept {
+            store<Arch>(to + i, detail::batch_of<Arch>(rounded(from + i, count)), count);
         });
     }
 }
