@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Slot states in and out, in the layouts that other programs use. Every layout is a strided view
-/// here:
-///   convolution, channel-major [C, W - 1] (ggml, ik_llama.cpp):   View{p, {C, W - 1}}
-///   the same one column wider [C, W] (transformers, fla):         View{p, {C, W}}; column 0 is
-///   never read tap-major [W - 1, C] (this library):                          View{p, {C, W - 1},
-///   {1, C}} recurrent [H_v, d_k, d_v] (transformers, fla, ik_llama.cpp):  StateOrder::k_first
-///   recurrent [H_v, d_v, d_k] (llama.cpp, fla layers, FlashKDA):  StateOrder::v_first
+/// here. The convolution's, oldest input first, always:
+///
+///   * channel-major [C, W - 1] (ggml, ik_llama.cpp): View{p, {C, W - 1}}
+///   * one column wider [C, W] (transformers, fla): View{p, {C, W}}; column 0 is never read
+///   * tap-major [W - 1, C] (this library): View{p, {C, W - 1}, {1, C}}
+///
+/// and the recurrent one's:
+///
+///   * [H_v, d_k, d_v] (transformers, fla, ik_llama.cpp): StateOrder::k_first
+///   * [H_v, d_v, d_k] (llama.cpp, fla layers, FlashKDA): StateOrder::v_first
+///
 /// The other side is float32; a 16-bit recurrent state is converted, rounding to nearest even.
-/// Oldest input first, always. Caches that keep q, k and v apart are three calls with their first
-/// channel.
+/// Caches that keep q, k and v apart are three calls with their first channel.
 #pragma once
 
 #include <deltanet/state_slots.hpp>
