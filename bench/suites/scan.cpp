@@ -58,9 +58,11 @@ Suite scan_suite() {
     const HeadShape olmo_hybrid{96, 192, 30, 30};
     const HeadShape qwen3_5_27b{128, 128, 16, 48};
     const HeadShape small{64, 64, 16, 32};
+    const HeadShape one_decay_a_head{128, 128, 32, 32};
+    const HeadShape kimi_linear{128, 128, 32, 32, true};
     Suite suite;
     for (const index_t tokens : {64, 1024, 4096}) suite.push_back(scan_case(qwen3_next, tokens, 1));
-    for (const HeadShape& shape : {olmo_hybrid, qwen3_5_27b, small})
+    for (const HeadShape& shape : {olmo_hybrid, qwen3_5_27b, small, one_decay_a_head, kimi_linear})
         suite.push_back(scan_case(shape, 1024, 1));
     suite.push_back(scan_case(qwen3_next, 1024, 2));
     for (const index_t tokens : {64, 1024, 4096})

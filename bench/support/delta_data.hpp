@@ -17,13 +17,15 @@ namespace deltanet::bench {
 
 struct HeadShape {
     index_t d_k, d_v, n_heads_k, n_heads_v;
+    bool per_channel = false;  ///< a decay for each key channel, as in Kimi Delta Attention
 
-    /// d128_16x32, d96x192_30x30
+    /// d128_16x32, d96x192_30x30, d128_32x32_kda
     [[nodiscard]] std::string text() const {
         using detail::concat;
         return concat("d", d_k, d_v == d_k ? std::string() : concat("x", d_v), "_", n_heads_k, "x",
-                      n_heads_v);
+                      n_heads_v, per_channel ? "_kda" : "");
     }
+    [[nodiscard]] index_t decays() const noexcept { return n_heads_v * (per_channel ? d_k : 1); }
     [[nodiscard]] index_t state_size() const noexcept { return n_heads_v * d_k * d_v; }
 };
 
@@ -43,7 +45,7 @@ class DeltaData {
           slots_(slots),
           n_(tokens * sequences),
           conv_(n_ * row_stride()),
-          decay_log_(n_ * shape.n_heads_v),
+          decay_log_(n_ * shape.decays()),
           beta_(n_ * shape.n_heads_v),
           states_(slots * shape.state_size() * size_of(state) / 4, 0.0F),
           output_(n_ * shape.n_heads_v * shape.d_v) {
@@ -75,7 +77,12 @@ class DeltaData {
         args.q = heads(0, shape_.n_heads_k, shape_.d_k);
         args.k = heads(key_dim, shape_.n_heads_k, shape_.d_k);
         args.v = heads(2 * key_dim, shape_.n_heads_v, shape_.d_v);
-        args.decay_log = {decay_log_.data(), {n_, shape_.n_heads_v}};
+        const index_t n_heads_v = shape_.n_heads_v;
+        if (shape_.per_channel) {
+            args.decay_log = View<const float, 3>(decay_log_.data(), {n_, n_heads_v, shape_.d_k});
+        } else {
+            args.decay_log = {decay_log_.data(), {n_, n_heads_v}};
+        }
         args.beta = {beta_.data(), {n_, shape_.n_heads_v}};
         args.state = state_ == DType::f32    ? StateView<float>(states<float>())
                      : state_ == DType::bf16 ? StateView<float>(states<bf16>())

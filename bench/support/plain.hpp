@@ -18,7 +18,7 @@ inline void delta_rule(const DeltaRuleArgs<float>& args) {
     const index_t d_k = args.k.size(2), d_v = args.v.size(2);
     const index_t r = args.v.size(1) / args.k.size(1);
     const float scale = 1.0F / std::sqrt(static_cast<float>(d_k));
-    std::vector<float> u(static_cast<std::size_t>(d_v));
+    std::vector<float> u(static_cast<std::size_t>(d_v)), decays(static_cast<std::size_t>(d_k));
     args.state.visit([&]<class S>(const View<S, 4>& states) {
         if constexpr (std::is_same_v<S, float>) {
             for (const SequenceSpan& sequence : args.sequences) {
@@ -30,17 +30,24 @@ inline void delta_rule(const DeltaRuleArgs<float>& args) {
                         const float* const q = args.q.ptr(t, h / r);
                         const float* const v = args.v.ptr(t, h);
                         float* const o = args.output.ptr(t, h);
-                        const float decay = std::exp(args.decay_log(t, h));
+                        float* const decay = decays.data();
+                        decay[0] = std::exp(args.decay_log(t, h, 0));
+                        for (index_t i = 1; i < d_k; ++i) {
+                            decay[i] = args.decay_log.per_channel()
+                                           ? std::exp(args.decay_log(t, h, i))
+                                           : decay[0];
+                        }
                         const float beta = args.beta(t, h);
                         float* const w = u.data();
                         for (index_t j = 0; j < d_v; ++j) w[j] = o[j] = 0.0F;
                         for (index_t i = 0; i < d_k; ++i) {
-                            for (index_t j = 0; j < d_v; ++j) w[j] += k[i] * s[i * d_v + j];
+                            const float read = decay[i] * k[i];
+                            for (index_t j = 0; j < d_v; ++j) w[j] += read * s[i * d_v + j];
                         }
-                        for (index_t j = 0; j < d_v; ++j) w[j] = beta * (v[j] - decay * w[j]);
+                        for (index_t j = 0; j < d_v; ++j) w[j] = beta * (v[j] - w[j]);
                         for (index_t i = 0; i < d_k; ++i) {
                             for (index_t j = 0; j < d_v; ++j) {
-                                s[i * d_v + j] = decay * s[i * d_v + j] + k[i] * w[j];
+                                s[i * d_v + j] = decay[i] * s[i * d_v + j] + k[i] * w[j];
                                 o[j] += scale * q[i] * s[i * d_v + j];
                             }
                         }

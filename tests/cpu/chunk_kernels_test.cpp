@@ -121,14 +121,16 @@ void check_prepared_matrices() {
             x = static_cast<T>(
                 generator() % 9 == 0 ? -3000.0 : -1e-2 * static_cast<double>(generator() % 10));
         });
-        Tensor<T, 1> memory({Scratch::bytes(d_k, 1) / static_cast<index_t>(sizeof(T))});
+        Tensor<T, 1> memory({Scratch::bytes(kernels::GateKind::per_head, d_k, 1) /
+                             static_cast<index_t>(sizeof(T))});
         memory.fill(red_zone<T>());
         Scratch scratch{};
-        scratch.carve(memory.view().data(), d_k, 1);
+        scratch.carve(memory.view().data(), kernels::GateKind::per_head, d_k, 1);
         const T scale = T(0.5);
         kernels::chunk_products<Arch>(k.cview().data(), k.cview().stride(0), q.cview().data(),
                                       q.cview().stride(0), n, d_k, scratch);
-        kernels::chunk_gate<Arch>(g.cview().data(), 1, beta.cview().data(), 1, n, scale, scratch);
+        kernels::chunk_gate<Arch>(g.cview().data(), 1, beta.cview().data(), 1, n, d_k, scale,
+                                  scratch);
         CAPTURE(n);
         double prefix = 0.0;
         for (index_t i = 0; i < n; ++i) {

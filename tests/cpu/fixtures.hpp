@@ -52,6 +52,7 @@ struct DeltaProblem {
         index_t d_k;
         index_t d_v;
         index_t n_slots = 1;
+        bool per_channel = false;  ///< a decay for each key channel
     };
 
     explicit DeltaProblem(const Sizes& sizes, index_t padding = 0, index_t misalign = 0)
@@ -61,6 +62,10 @@ struct DeltaProblem {
             misalign),
           decay_log({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group}, padding, misalign),
           beta({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group}, padding, misalign),
+          channel_decay_log({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group,
+                             sizes.per_channel ? sizes.d_k : 0},
+                            padding, misalign),
+          per_channel(sizes.per_channel),
           state({sizes.n_slots, sizes.n_heads_k * sizes.heads_per_group, sizes.d_k, sizes.d_v},
                 padding, misalign),
           output({sizes.n_tokens, sizes.n_heads_k * sizes.heads_per_group, sizes.d_v}, padding,
@@ -74,6 +79,8 @@ struct DeltaProblem {
         v.random(generator, -1, 1);
         decay_log.random(generator, -2, 0);
         decay_log.for_each([&](T& g) { g = generator() % 3 == 0 ? g : g * T(0.02); });
+        channel_decay_log.random(generator, -2, 0);
+        channel_decay_log.for_each([&](T& g) { g = generator() % 3 == 0 ? g : g * T(0.02); });
         beta.random(generator, 0.05, 0.95);
         state.random(generator, -1, 1);
         return *this;
@@ -91,6 +98,7 @@ struct DeltaProblem {
         k.copy_from(other.k);
         v.copy_from(other.v);
         decay_log.copy_from(other.decay_log);
+        channel_decay_log.copy_from(other.channel_decay_log);
         beta.copy_from(other.beta);
         return *this;
     }
@@ -100,7 +108,8 @@ struct DeltaProblem {
         return {.q = q.cview(),
                 .k = k.cview(),
                 .v = v.cview(),
-                .decay_log = decay_log.cview(),
+                .decay_log = per_channel ? DecayView<T>(channel_decay_log.cview())
+                                         : DecayView<T>(decay_log.cview()),
                 .beta = beta.cview(),
                 .state = state.view(),
                 .output = output.view(),
@@ -112,6 +121,8 @@ struct DeltaProblem {
 
     Tensor<T, 3> q, k, v;
     Tensor<T, 2> decay_log, beta;
+    Tensor<T, 3> channel_decay_log;
+    bool per_channel;
     Tensor<T, 4> state;
     Tensor<T, 3> output;
 };

@@ -203,10 +203,11 @@ def silu(x):
 
 
 def reference_rule(q, k, v, g, beta, state):
-    """The gated delta rule, one token at a time: q, k [T,H,dk], v [T,H,dv], g, beta [T,H]."""
+    """The gated delta rule, one token at a time: q, k [T,H,dk], v [T,H,dv], g [T,H] or [T,H,dk], beta [T,H]."""
     outputs = []
+    decay = np.exp(g[..., None] if g.ndim == 3 else g[..., None, None])
     for t in range(len(q)):
-        state = state * np.exp(g[t])[:, None, None]
+        state = state * decay[t]
         delta = beta[t][:, None] * (v[t] - np.einsum("hk,hkv->hv", k[t], state))
         state = state + k[t][:, :, None] * delta[:, None, :]
         outputs.append(np.einsum("hk,hkv->hv", q[t], state) * q.shape[-1] ** -0.5)
@@ -350,35 +351,38 @@ def make_layer_case(case):
     save(HERE / f"layer_{case.name}.safetensors", weights | out, layer_metadata(case, module))
 
 
-def load_naive_rules():
-    """Load fla's naive functions from their file, without importing the rest of fla."""
-    path = distribution("fla-core").locate_file("fla/ops/gated_delta_rule/naive.py")
-    spec = importlib.util.spec_from_file_location("fla_naive", path)
+def load_naive_rules(op):
+    """Load an operator's naive functions from fla's file, without importing the rest of fla."""
+    path = distribution("fla-core").locate_file(f"fla/ops/{op}/naive.py")
+    spec = importlib.util.spec_from_file_location(f"fla_naive_{op}", path)
     naive = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(naive)
     return naive
 
 
-def make_op_case(naive, name, d_k, d_v, seed, slowest, fastest):
+def make_op_case(op, rule, name, d_k, d_v, seed, slowest, fastest, tokens=100, per_channel=False):
     """Run fla's two functions on one random problem; -g is log-uniform in [slowest, fastest].
 
     The functions want one head count for q, k and v, and multiply q by d_k ** -0.5 themselves.
     """
-    tokens, heads = 100, 2
+    naive = load_naive_rules(op)
+    recurrent, chunk = f"naive_recurrent_{rule}", f"naive_chunk_{rule}"
+    heads = 2
+    gates = (tokens, heads, d_k) if per_channel else (tokens, heads)
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((2, tokens, heads, d_k))
     problem = {
         "q": q / np.linalg.norm(q, axis=-1, keepdims=True),
         "k": k / np.linalg.norm(k, axis=-1, keepdims=True),
         "v": rng.standard_normal((tokens, heads, d_v)),
-        "g": -np.exp(rng.uniform(np.log(slowest), np.log(fastest), (tokens, heads))),
+        "g": -np.exp(rng.uniform(np.log(slowest), np.log(fastest), gates)),
         "beta": sigmoid(rng.standard_normal((tokens, heads))),
         "initial_state": rng.standard_normal((heads, d_k, d_v)),
     }
     problem = {key: torch.from_numpy(value.astype(np.float32)) for key, value in problem.items()}
     batch = {key: value[None] for key, value in problem.items()}
-    o, state = naive.naive_recurrent_gated_delta_rule(output_final_state=True, **batch)
-    o_chunk, state_chunk = naive.naive_chunk_gated_delta_rule(output_final_state=True, **batch)
+    o, state = getattr(naive, recurrent)(output_final_state=True, **batch)
+    o_chunk, state_chunk = getattr(naive, chunk)(output_final_state=True, **batch)
     result = {"o": o[0], "final_state": state[0], "o_chunk": o_chunk[0], "final_state_chunk": state_chunk[0]}
 
     exact = [problem[key].double().numpy() for key in ("q", "k", "v", "g", "beta", "initial_state")]
@@ -395,8 +399,7 @@ def make_op_case(naive, name, d_k, d_v, seed, slowest, fastest):
         "seed": str(seed),
         "torch": torch.__version__,
         "fla_core": version("fla-core"),
-        "source": "fla.ops.gated_delta_rule.naive: naive_recurrent_gated_delta_rule (o, final_state), "
-                  "naive_chunk_gated_delta_rule (o_chunk, final_state_chunk)",
+        "source": f"fla.ops.{op}.naive: {recurrent} (o, final_state), {chunk} (o_chunk, final_state_chunk)",
     })
 
 
@@ -446,10 +449,12 @@ def main():
     print(f"relative rms difference to float64 (limit {TOLERANCE:g}):")
     for case in CASES:
         make_layer_case(case)
-    naive = load_naive_rules()
-    make_op_case(naive, "dk32_dv32", 32, 32, 61, 1e-3, 1.0)
-    make_op_case(naive, "dk24_dv40", 24, 40, 62, 1e-3, 1.0)
-    make_op_case(naive, "strong_decay", 32, 32, 63, 0.5, 40.0)
+    gdn = "gated_delta_rule", "gated_delta_rule"
+    make_op_case(*gdn, "dk32_dv32", 32, 32, 61, 1e-3, 1.0)
+    make_op_case(*gdn, "dk24_dv40", 24, 40, 62, 1e-3, 1.0)
+    make_op_case(*gdn, "strong_decay", 32, 32, 63, 0.5, 40.0)
+    # The chunked function wants whole chunks of 64; -g to 5 is what the gate of the published models allows.
+    make_op_case("kda", "kda", "kda", 24, 40, 64, 1e-3, 5.0, tokens=64, per_channel=True)
     make_sharded()
     files = sorted(p for p in HERE.rglob("*") if p.suffix in (".safetensors", ".json"))
     for path in files:

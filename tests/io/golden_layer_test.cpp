@@ -131,7 +131,7 @@ TEST_CASE("a layer of a sharded bfloat16 checkpoint") {
 
 TEST_CASE("recorded delta rule of flash-linear-attention") {
     const std::string name =
-        GENERATE("op_fla_dk32_dv32", "op_fla_dk24_dv40", "op_fla_strong_decay");
+        GENERATE("op_fla_dk32_dv32", "op_fla_dk24_dv40", "op_fla_strong_decay", "op_fla_kda");
     const SafetensorsFile file = SafetensorsFile::open(golden_path(name + ".safetensors"));
     const auto floats = [&](const char* tensor) { return read_float(file.tensor(tensor)); };
     const std::vector<index_t>& shape = file.tensor("q").shape;
@@ -147,7 +147,11 @@ TEST_CASE("recorded delta rule of flash-linear-attention") {
         args.q = {q.data(), {n, heads, d_k}};
         args.k = {k.data(), {n, heads, d_k}};
         args.v = {v.data(), {n, heads, d_v}};
-        args.decay_log = {g.data(), {n, heads}};
+        if (file.tensor("g").shape.size() == 3) {
+            args.decay_log = View<const float, 3>(g.data(), {n, heads, d_k});
+        } else {
+            args.decay_log = {g.data(), {n, heads}};
+        }
         args.beta = {beta.data(), {n, heads}};
         args.state = {state.data(), {1, heads, d_k, d_v}};
         args.output = {o.data(), {n, heads, d_v}};

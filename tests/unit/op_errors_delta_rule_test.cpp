@@ -21,6 +21,7 @@ struct Problem {
     View<float, 3> k = arena.take<3>({5, 2, 3});
     View<float, 3> v = arena.take<3>({5, 4, 4});
     View<float, 2> decay_log = arena.take<2>({5, 4});
+    View<float, 3> channels = arena.take<3>({5, 4, 3});
     View<float, 2> beta = arena.take<2>({5, 4});
     View<float, 4> state = arena.take<4>({3, 4, 3, 4});
     View<float, 3> output = arena.take<3>({5, 4, 4});
@@ -28,6 +29,8 @@ struct Problem {
 
     Problem() {
         for (float& g : elements_of(decay_log)) g = -std::abs(g);
+        for (index_t i = 0; i < channels.count(); ++i)
+            channels.data()[i] = -std::abs(channels.data()[i]);
     }
     [[nodiscard]] Args args() {
         return {.q = q,
@@ -84,8 +87,10 @@ TEST_CASE("delta_rule: the problem that the mistakes are made in is fine", "[err
         Args args = problem.args();
         args.mode = mode;
         check_accepted(problem.arena, [&](auto& backend) { call(backend, args); });
-        args.decay_log = restrided(args.decay_log, {1, 5});  // any strides
+        args.decay_log = restrided(args.decay_log.heads(), {1, 5});  // any strides
         args.beta = restrided(args.beta, {0, 0});
+        check_accepted(problem.arena, [&](auto& backend) { call(backend, args); });
+        args.decay_log = problem.channels;
         check_accepted(problem.arena, [&](auto& backend) { call(backend, args); });
     }
 }
@@ -138,11 +143,21 @@ TEST_CASE("delta_rule: bad values", "[errors][delta_rule]") {
 }
 
 TEST_CASE("delta_rule: bad gates", "[errors][delta_rule]") {
+    const std::vector<float> numbers(60, -1.0F);
+    const View<const float, 3> channels(numbers.data(), {5, 4, 3});
     check({
-        {[](Args& a) { a.decay_log = a.decay_log.slice(0, 0, 4); },
+        {[](Args& a) { a.decay_log = a.decay_log.heads().slice(0, 0, 4); },
          "delta_rule: decay_log: expected shape [5, 4], found shape [4, 4]"},
-        {[](Args& a) { a.decay_log = without_data(a.decay_log); },
+        {[](Args& a) { a.decay_log = without_data(a.decay_log.heads()); },
          "delta_rule: decay_log: expected data for shape [5, 4], found a null pointer"},
+        {[&](Args& a) { a.decay_log = channels.slice(2, 0, 2); },
+         "delta_rule: decay_log: expected shape [5, 4, 3], found shape [5, 4, 2]"},
+        {[&](Args& a) { a.decay_log = without_data(channels); },
+         "delta_rule: decay_log: expected data for shape [5, 4, 3], found a null pointer"},
+        {[&](Args& a) {
+             a.decay_log = restrided(channels, {1, 5, 20});
+         },
+         "delta_rule: decay_log: expected innermost stride 1, found strides [1, 5, 20]"},
         {[](Args& a) { a.beta = a.beta.slice(1, 0, 2); },
          "delta_rule: beta: expected shape [5, 4], found shape [5, 2]"},
         {[](Args& a) { a.beta = without_data(a.beta); },

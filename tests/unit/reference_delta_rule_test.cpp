@@ -88,8 +88,13 @@ TEST_CASE("delta rule: both forms equal the matrix form", "[reference][delta_rul
     for (index_t r = 1; r <= 4; ++r) {
         for (const HeadMap map : {HeadMap::grouped, HeadMap::tiled}) {
             for (const double scale : {0.0, 0.3}) {
-                ReferenceProblem expected(
-                    {.n_tokens = 17, .n_heads_k = 2, .r = r, .d_k = 5, .d_v = 7, .n_slots = 4});
+                ReferenceProblem expected({.n_tokens = 17,
+                                           .n_heads_k = 2,
+                                           .r = r,
+                                           .d_k = 5,
+                                           .d_v = 7,
+                                           .n_slots = 4,
+                                           .per_channel = scale != 0.0});
                 expected.head_map = map;
                 expected.scale = scale;
                 ReferenceProblem recurrent = expected;

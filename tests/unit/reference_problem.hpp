@@ -21,6 +21,7 @@ struct DeltaSizes {
     index_t d_k = 5;
     index_t d_v = 7;
     index_t n_slots = 2;
+    bool per_channel = false;  ///< a decay for each key channel
 };
 
 struct ReferenceProblem {
@@ -36,7 +37,7 @@ struct ReferenceProblem {
         q = random.unit_rows<double>(s.n_tokens * s.n_heads_k, s.d_k);
         k = random.unit_rows<double>(s.n_tokens * s.n_heads_k, s.d_k);
         v = random.normals<double>(s.n_tokens * heads() * s.d_v);
-        decay_log = random.uniforms<double>(s.n_tokens * heads(), -3.0, 0.0);
+        decay_log = random.uniforms<double>(s.n_tokens * heads() * channels(), -3.0, 0.0);
         for (double& g : decay_log) g = g < -1.5 ? g : 0.01 * g;
         beta = random.uniforms<double>(s.n_tokens * heads(), 0.0, 1.0);
         state = random.normals<double>(s.n_slots * heads() * s.d_k * s.d_v);
@@ -44,13 +45,17 @@ struct ReferenceProblem {
     }
 
     [[nodiscard]] index_t heads() const { return sizes.n_heads_k * sizes.r; }
+    [[nodiscard]] index_t channels() const { return sizes.per_channel ? sizes.d_k : 1; }
     [[nodiscard]] DeltaRuleArgs<double> args(std::span<const SequenceSpan> sequences,
                                              ScanMode mode) {
         const DeltaSizes& s = sizes;
+        const View<double, 3> decays(decay_log.data(), {s.n_tokens, heads(), channels()});
         return {.q = View<double, 3>{q.data(), {s.n_tokens, s.n_heads_k, s.d_k}},
                 .k = View<double, 3>{k.data(), {s.n_tokens, s.n_heads_k, s.d_k}},
                 .v = View<double, 3>{v.data(), {s.n_tokens, heads(), s.d_v}},
-                .decay_log = View<double, 2>{decay_log.data(), {s.n_tokens, heads()}},
+                .decay_log = s.per_channel
+                                 ? DecayView<double>(decays)
+                                 : DecayView<double>(decay_log.data(), {s.n_tokens, heads()}),
                 .beta = View<double, 2>{beta.data(), {s.n_tokens, heads()}},
                 .state = {state.data(), {s.n_slots, heads(), s.d_k, s.d_v}},
                 .output = {output.data(), {s.n_tokens, heads(), s.d_v}},
@@ -100,8 +105,11 @@ inline void run_matrix_form(ReferenceProblem& p, const std::vector<SequenceSpan>
                     return static_cast<long double>(p.v[at((t * H + h) * d_v + j)]);
                 };
                 const long double beta = static_cast<long double>(p.beta[at(t * H + h)]);
-                const long double decay =
-                    std::exp(static_cast<long double>(p.decay_log[at(t * H + h)]));
+                const auto decay = [&](index_t i) {
+                    const index_t channel = p.sizes.per_channel ? i : 0;
+                    return std::exp(static_cast<long double>(
+                        p.decay_log[at((t * H + h) * p.channels() + channel)]));
+                };
                 LongMatrix next(n(d_k), std::vector<long double>(n(d_v), 0.0L));
                 for (index_t i = 0; i < d_k; ++i) {
                     for (index_t j = 0; j < d_v; ++j) {
@@ -109,9 +117,9 @@ inline void run_matrix_form(ReferenceProblem& p, const std::vector<SequenceSpan>
                         for (index_t m = 0; m < d_k; ++m) {
                             const long double transition =
                                 (i == m ? 1.0L : 0.0L) - beta * key(i) * key(m);
-                            sum += transition * S[at(m)][at(j)];
+                            sum += transition * decay(m) * S[at(m)][at(j)];
                         }
-                        next[at(i)][at(j)] = decay * sum + beta * key(i) * value(j);
+                        next[at(i)][at(j)] = sum + beta * key(i) * value(j);
                     }
                 }
                 S = next;

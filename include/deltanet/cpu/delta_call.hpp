@@ -9,6 +9,7 @@
 /// that every worker would prepare for itself.
 #pragma once
 
+#include <deltanet/cpu/kernels/chunk_prepare_channels.hpp>
 #include <deltanet/cpu/kernels/chunk_scan.hpp>
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
 #include <deltanet/cpu/plan.hpp>
@@ -65,6 +66,7 @@ class DeltaCall {
     using PlainScratch = ScratchOf<tuning::chunk_tokens<Arch>, PlainProducts>;
     template <class Products>
     using Bf16Scratch = ScratchOf<tuning::bf16_chunk_tokens<Arch>, Products>;
+    using GateKind = kernels::GateKind;
 
     /// What a call that asks for `compute` is done in.
     [[nodiscard]] static constexpr ScanCompute scan_compute(ScanCompute compute) noexcept {
@@ -76,22 +78,26 @@ class DeltaCall {
     [[nodiscard]] static DeltaSizes sizes(const DeltaRuleArgs<T>& args, index_t workers) noexcept {
         const DeltaCall call(args);
         DeltaSizes sizes{
-            .worker_bytes = worker_bytes(call.d_k_, call.d_v_, call.heads_per_group_, args.mode),
-            .record_bytes = record_bytes(call.d_k_, call.heads_per_group_)};
+            .worker_bytes =
+                worker_bytes(call.gate_, call.d_k_, call.d_v_, call.heads_per_group_, args.mode),
+            .record_bytes = record_bytes(call.gate_, call.d_k_, call.heads_per_group_)};
         call.cut_into_windows(workers, sizes);
         return sizes;
     }
-    /// Bounds over every batch, mode and type of products of calls with such heads.
+    /// Bounds over every batch, mode and type of products of calls with such heads and one decay
+    /// per value head.
     [[nodiscard]] static DeltaSizes largest_sizes(index_t d_k, index_t d_v, index_t heads_per_group,
                                                   index_t workers) noexcept {
-        return {.worker_bytes = worker_bytes(d_k, d_v, heads_per_group, ScanMode::automatic),
-                .record_bytes = record_bytes(d_k, heads_per_group),
+        constexpr GateKind gate = GateKind::per_head;
+        return {.worker_bytes = worker_bytes(gate, d_k, d_v, heads_per_group, ScanMode::automatic),
+                .record_bytes = record_bytes(gate, d_k, heads_per_group),
                 .window_tokens = workers > 1 ? 1 : 0};
     }
 
   protected:
     explicit DeltaCall(const DeltaRuleArgs<T>& args) noexcept
         : args_(args),
+          gate_(args.decay_log.per_channel() ? GateKind::per_channel : GateKind::per_head),
           n_heads_k_(args.k.size(1)),
           d_k_(args.k.size(2)),
           d_v_(args.v.size(2)),
@@ -143,21 +149,29 @@ class DeltaCall {
                                    std::max<index_t>(1, heads_per_group_ * units_per_head_));
     }
 
-    /// Products of the keys and queries of a chunk, which its value heads share.
+    /// What the value heads of a chunk share: the products of its keys and queries.
     template <class ChunkScratch>
     void prepare_keys(index_t t, index_t n_tokens, index_t key_head,
                       const ChunkScratch& scratch) const noexcept {
+        if (gate_ == GateKind::per_channel) return;  // nothing
         kernels::chunk_products<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
                                       args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens, d_k_,
                                       scratch);
     }
     /// And what the gates of value head h make of them.
     template <class ChunkScratch>
-    void prepare_gates(index_t t, index_t n_tokens, index_t h,
+    void prepare_gates(index_t t, index_t n_tokens, index_t key_head, index_t h,
                        const ChunkScratch& scratch) const noexcept {
-        kernels::chunk_gate<Arch>(args_.decay_log.ptr(t, h), args_.decay_log.stride(0),
-                                  args_.beta.ptr(t, h), args_.beta.stride(0), n_tokens, scale_,
-                                  scratch);
+        if (gate_ == GateKind::per_channel) {
+            const View<const T, 3>& decay_log = args_.decay_log.channels();
+            return kernels::chunk_channels<Arch>(
+                args_.k.ptr(t, key_head), args_.k.stride(0), args_.q.ptr(t, key_head),
+                args_.q.stride(0), decay_log.ptr(t, h), decay_log.stride(0), args_.beta.ptr(t, h),
+                args_.beta.stride(0), n_tokens, d_k_, scale_, scratch);
+        }
+        const View<const T, 2> decay_log = args_.decay_log.heads();
+        kernels::chunk_gate<Arch>(decay_log.ptr(t, h), decay_log.stride(0), args_.beta.ptr(t, h),
+                                  args_.beta.stride(0), n_tokens, d_k_, scale_, scratch);
     }
 
     /// Chunks of C tokens in a window.
@@ -172,10 +186,12 @@ class DeltaCall {
         using Record = kernels::ChunkRecord<ChunkScratch, T>;
         const index_t chunks = window_chunks(window, ChunkScratch::chunk);
         const index_t index = (ordinal * chunks + chunk) * n_heads_k_ + key_head;
-        return Record(window.records + index * Record::elements(d_k_, heads_per_group_), d_k_);
+        return Record(window.records + index * Record::elements(gate_, d_k_, heads_per_group_),
+                      gate_, d_k_, heads_per_group_);
     }
 
     const DeltaRuleArgs<T>& args_;
+    GateKind gate_;
     index_t n_heads_k_;
     index_t d_k_;
     index_t d_v_;
@@ -184,26 +200,28 @@ class DeltaCall {
     T scale_;
 
   private:
-    [[nodiscard]] static constexpr index_t worker_bytes(index_t d_k, index_t d_v,
+    [[nodiscard]] static constexpr index_t worker_bytes(GateKind gate, index_t d_k, index_t d_v,
                                                         index_t heads_per_group,
                                                         ScanMode mode) noexcept {
-        const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(d_k);
+        const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(gate, d_k);
         const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
         if (mode == ScanMode::recurrent) return recurrent;
-        index_t bytes = std::max(recurrent, PlainScratch::bytes(d_k, panels));
-        if constexpr (std::is_same_v<T, float>)
-            bytes = std::max(bytes, Bf16Scratch<EmulatedBf16Products>::bytes(d_k, panels));
+        index_t bytes = std::max(recurrent, PlainScratch::bytes(gate, d_k, panels));
+        if constexpr (std::is_same_v<T, float>) {
+            using Pairs = Bf16Scratch<EmulatedBf16Products>;
+            bytes = std::max(bytes, Pairs::bytes(gate, d_k, panels));
+        }
         return bytes;
     }
 
     /// Of the records that a worker adds to a window.
-    [[nodiscard]] static constexpr index_t record_bytes(index_t d_k,
+    [[nodiscard]] static constexpr index_t record_bytes(GateKind gate, index_t d_k,
                                                         index_t heads_per_group) noexcept {
-        index_t elements = kernels::ChunkRecord<PlainScratch, T>::elements(d_k, heads_per_group);
+        using Plain = kernels::ChunkRecord<PlainScratch, T>;
+        index_t elements = Plain::elements(gate, d_k, heads_per_group);
         if constexpr (std::is_same_v<T, float>) {
-            using Pairs = Bf16Scratch<EmulatedBf16Products>;
-            elements =
-                std::max(elements, kernels::ChunkRecord<Pairs, T>::elements(d_k, heads_per_group));
+            using Pairs = kernels::ChunkRecord<Bf16Scratch<EmulatedBf16Products>, T>;
+            elements = std::max(elements, Pairs::elements(gate, d_k, heads_per_group));
         }
         return tuning::records_per_worker * elements * static_cast<index_t>(sizeof(T));
     }

@@ -38,7 +38,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
     }
 
   private:
-    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::d_v_, Call::heads_per_group_;
+    using Call::args_, Call::gate_, Call::n_heads_k_, Call::d_k_, Call::d_v_;
+    using Call::heads_per_group_;
     using Call::units_per_head_, Call::scale_, Call::takes_chunks, Call::choose_products;
 
     /// Columns [first, first + width) of value head h, the head-th of its key head.
@@ -81,7 +82,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
         const SequenceSpan& sequence = item.sequence;
         if (takes_chunks(sequence)) {
             choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
-                chunk_scratch.carve(scratch, d_k_, heads_per_group_ * panels_per_head());
+                chunk_scratch.carve(scratch, gate_, d_k_, heads_per_group_ * panels_per_head());
                 run_chunked(state, item, chunk_scratch);
             });
             return;
@@ -144,28 +145,40 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
     void run_recurrent(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
                        index_t first_unit, index_t last_unit, const S* after,
                        T* memory) const noexcept {
+        using kernels::GateKind;
+        gate_ == GateKind::per_channel
+            ? run_recurrent<GateKind::per_channel>(state, sequence, key_head, first_unit, last_unit,
+                                                   after, memory)
+            : run_recurrent<GateKind::per_head>(state, sequence, key_head, first_unit, last_unit,
+                                                after, memory);
+    }
+
+    template <kernels::GateKind Gate, class S>
+    void run_recurrent(const View<S, 4>& state, const SequenceSpan& sequence, index_t key_head,
+                       index_t first_unit, index_t last_unit, const S* after,
+                       T* memory) const noexcept {
         kernels::RecurrentScratch<Arch, T> scratch{};
-        scratch.carve(memory, d_k_);
-        const auto pack = [&](index_t t, index_t n_tokens) noexcept {
-            kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
-                                          args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens,
-                                          d_k_, scratch);
-        };
+        scratch.carve(memory, Gate, d_k_);
         constexpr index_t stretch = tuning::recurrent_tokens;
-        const bool packed_once = sequence.n_tokens <= stretch;
-        if (packed_once) pack(sequence.first_token, sequence.n_tokens);
+        const bool pack_once = sequence.n_tokens <= stretch;
+        index_t packed_head = -1;  // per key head, or with decays per channel per value head
         for (index_t unit = first_unit; unit < last_unit; ++unit) {
             const Columns c = columns(key_head, unit);
             const S* const next = next_head(state, sequence, key_head, unit, last_unit, after);
+            const index_t head = Gate == kernels::GateKind::per_channel ? c.h : key_head;
             for (index_t done = 0; done < sequence.n_tokens; done += stretch) {
                 const index_t t = sequence.first_token + done;
                 const index_t n_tokens = std::min(stretch, sequence.n_tokens - done);
-                if (!packed_once) pack(t, n_tokens);
-                kernels::delta_recurrent<Arch, T, S>(
+                if (!pack_once || packed_head != head) {
+                    pack<Gate>(t, n_tokens, key_head, c.h, scratch);
+                    packed_head = head;
+                }
+                const View<const T, 2> decay_log = args_.decay_log.heads();
+                kernels::delta_recurrent<Arch, T, S, Gate>(
                     {.v = args_.v.ptr(t, c.h, c.first),
                      .v_stride = args_.v.stride(0),
-                     .decay_log = args_.decay_log.ptr(t, c.h),
-                     .decay_stride = args_.decay_log.stride(0),
+                     .decay_log = decay_log.ptr(t, c.h),
+                     .decay_stride = decay_log.stride(0),
                      .beta = args_.beta.ptr(t, c.h),
                      .beta_stride = args_.beta.stride(0),
                      .state = state_of(state, sequence, c),
@@ -181,6 +194,19 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
                      .is_last = done + n_tokens == sequence.n_tokens},
                     scratch);
             }
+        }
+    }
+
+    template <kernels::GateKind Gate>
+    void pack(index_t t, index_t n_tokens, index_t key_head, index_t h,
+              const kernels::RecurrentScratch<Arch, T>& scratch) const noexcept {
+        kernels::recurrent_pack<Arch>(args_.k.ptr(t, key_head), args_.k.stride(0),
+                                      args_.q.ptr(t, key_head), args_.q.stride(0), n_tokens, d_k_,
+                                      scratch);
+        if constexpr (Gate == kernels::GateKind::per_channel) {
+            const View<const T, 3>& decay_log = args_.decay_log.channels();
+            kernels::recurrent_pack_channels<Arch>(decay_log.ptr(t, h), decay_log.stride(0),
+                                                   n_tokens, d_k_, scratch);
         }
     }
 
@@ -225,16 +251,17 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
             const auto record = this->template record<ChunkScratch>(
                 window_, item.ordinal, (done - window_.first) / chunk, key_head);
             if (window_.records != nullptr) {
-                scratch.use(record.keys());
+                scratch.use(record.keys(0));
             } else {
                 Call::prepare_keys(t, n_tokens, key_head, scratch);
             }
             const index_t n_next = std::min(chunk, end - done - n_tokens);
             for_each([&](const Columns& c, index_t panel) {
                 if (window_.records != nullptr) {
+                    if (gate_ == kernels::GateKind::per_channel) scratch.use(record.keys(c.head));
                     scratch.use(record.gates(c.head));
                 } else {
-                    Call::prepare_gates(t, n_tokens, c.h, scratch);
+                    Call::prepare_gates(t, n_tokens, key_head, c.h, scratch);
                 }
                 chunk_head(t, n_tokens, n_next, key_head, c, panels_at(panel), scratch);
             });

@@ -27,14 +27,14 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
 
     void run(index_t task, T* memory) const noexcept {
         choose_products([&]<class ChunkScratch>(ChunkScratch scratch) noexcept {
-            scratch.carve(memory, d_k_, 0);
+            scratch.carve(memory, gate_, d_k_, 0);
             prepare(task / n_heads_k_ / blocks_, task / n_heads_k_ % blocks_, task % n_heads_k_,
                     scratch);
         });
     }
 
   private:
-    using Call::args_, Call::n_heads_k_, Call::d_k_, Call::heads_per_group_;
+    using Call::args_, Call::gate_, Call::n_heads_k_, Call::d_k_, Call::heads_per_group_;
     using Call::takes_chunks, Call::choose_products;
 
     template <class ChunkScratch>
@@ -51,11 +51,13 @@ class Plan<Arch, DeltaPrepareArgs<T>> : DeltaCall<Arch, T> {
             const index_t n_tokens = std::min(chunk, sequence.n_tokens - done);
             const index_t t = sequence.first_token + done;
             const auto record = this->template record<ChunkScratch>(window_, ordinal, c, key_head);
-            scratch.use(record.keys());
+            scratch.use(record.keys(0));
             Call::prepare_keys(t, n_tokens, key_head, scratch);
             for (index_t head = 0; head < heads_per_group_; ++head) {
+                if (gate_ == kernels::GateKind::per_channel) scratch.use(record.keys(head));
                 scratch.use(record.gates(head));
-                Call::prepare_gates(t, n_tokens, Call::value_head(key_head, head), scratch);
+                Call::prepare_gates(t, n_tokens, key_head, Call::value_head(key_head, head),
+                                    scratch);
             }
         }
     }

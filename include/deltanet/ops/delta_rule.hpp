@@ -6,11 +6,15 @@
 ///   u_t = beta_t (v_t - S~^T k_t)              what the state gets wrong about k_t
 ///   S_t = S~ + k_t u_t^T                       write
 ///   o_t = scale S_t^T q_t                      read, after the write
-/// The recurrent form does this token by token; the chunked form solves C tokens at a time (ibid.,
-/// section 3.3) and agrees with it to rounding. Stable while beta |k|^2 < 2: normalise k.
+/// With a decay per key channel (Kimi Delta Attention, arXiv 2510.26692, section 3)
+/// exp(decay_log_t) is a vector of d_k, and row i of the state decays with its own element. The
+/// recurrent form does this token by token; the chunked form solves C tokens at a time (arXiv
+/// 2412.06464, section 3.3) and agrees with it to rounding. Stable while beta |k|^2 < 2: normalise
+/// k.
 #pragma once
 
 #include <deltanet/layer_config.hpp>
+#include <deltanet/ops/decay_view.hpp>
 #include <deltanet/ops/state_view.hpp>
 #include <deltanet/sequence.hpp>
 #include <deltanet/views.hpp>
@@ -19,14 +23,14 @@ namespace deltanet {
 
 template <class T>
 struct DeltaRuleArgs {
-    View<const T, 3> q;  ///< [n_tokens, H_k, d_k], L2-normalised
-    View<const T, 3> k;  ///< [n_tokens, H_k, d_k], L2-normalised
-    View<const T, 3> v;  ///< [n_tokens, H_v, d_v]
-    View<const T, 2>
-        decay_log;          ///< [n_tokens, H_v], natural logarithm of the decay, <= 0; any strides
-    View<const T, 2> beta;  ///< [n_tokens, H_v], linear, after the sigmoid; any strides
-    StateView<T> state;     ///< [n_slots, H_v, d_k, d_v], read and written; also bf16 and f16
-    View<T, 3> output;      ///< [n_tokens, H_v, d_v]
+    View<const T, 3> q;      ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> k;      ///< [n_tokens, H_k, d_k], L2-normalised
+    View<const T, 3> v;      ///< [n_tokens, H_v, d_v]
+    DecayView<T> decay_log;  ///< [n_tokens, H_v] of any strides or [n_tokens, H_v, d_k], natural
+                             ///< logarithm of the decay, <= 0
+    View<const T, 2> beta;   ///< [n_tokens, H_v], linear, after the sigmoid; any strides
+    StateView<T> state;      ///< [n_slots, H_v, d_k, d_v], read and written; also bf16 and f16
+    View<T, 3> output;       ///< [n_tokens, H_v, d_v]
     std::span<const SequenceSpan> sequences;
     HeadMap head_map = HeadMap::grouped;
     double scale = 0.0;  ///< of q; 0 means d_k^(-1/2)
@@ -35,11 +39,11 @@ struct DeltaRuleArgs {
 };
 
 /// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence
-/// names are not touched. Innermost strides of q, k, v, state and output are 1; outputs overlap
-/// nothing. 6 d_k d_v flops per token and value head, plus 2 C (d_v + d_k H_k / H_v) in the chunked
-/// form. Needs `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`, aligned to 64. Throws
-/// `Error`; a call that throws has written nothing. Calls on distinct outputs, slots and scratch
-/// may run at the same time.
+/// names are not touched. Innermost strides of q, k, v, state, output and decays per channel are 1;
+/// outputs overlap nothing. 6 d_k d_v flops per token and value head, plus 2 C (d_v + d_k H_k /
+/// H_v) in the chunked form. Needs `backend.delta_rule_scratch_bytes(args)` bytes of `scratch`,
+/// aligned to 64. Throws `Error`; a call that throws has written nothing. Calls on distinct
+/// outputs, slots and scratch may run at the same time.
 template <class Backend, class T>
 void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
     const char* const where = "delta_rule";
@@ -60,7 +64,12 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
                      detail::concat("a multiple of H_k = ", n_heads_k, " heads (from k)"),
                      detail::concat(n_heads_v, " heads"));
     }
-    detail::check_shape(where, "decay_log", args.decay_log, {n_tokens, n_heads_v});
+    if (args.decay_log.per_channel()) {
+        detail::check_tensor(where, "decay_log", args.decay_log.channels(),
+                             {n_tokens, n_heads_v, d_k});
+    } else {
+        detail::check_shape(where, "decay_log", args.decay_log.heads(), {n_tokens, n_heads_v});
+    }
     detail::check_shape(where, "beta", args.beta, {n_tokens, n_heads_v});
     detail::check_tensor(where, "output", args.output, {n_tokens, n_heads_v, d_v});
     args.state.visit([&](const auto& state) {
@@ -75,7 +84,7 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     check_apart(args.q, "q");
     check_apart(args.k, "k");
     check_apart(args.v, "v");
-    check_apart(args.decay_log, "decay_log");
+    check_apart(args.decay_log.channels(), "decay_log");
     check_apart(args.beta, "beta");
     detail::check_sequences(where, args.sequences, n_tokens, args.state.size(0));
     const index_t needed = backend.delta_rule_scratch_bytes(args);

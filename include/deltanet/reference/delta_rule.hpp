@@ -36,8 +36,9 @@ struct HeadTask {
     [[nodiscard]] double v(index_t t, index_t j) const {
         return static_cast<double>(args.v(sequence.first_token + t, h, j));
     }
-    [[nodiscard]] double decay_log(index_t t) const {
-        return static_cast<double>(args.decay_log(sequence.first_token + t, h));
+    /// Of row i of the state.
+    [[nodiscard]] double decay_log(index_t t, index_t i) const {
+        return static_cast<double>(args.decay_log(sequence.first_token + t, h, i));
     }
     [[nodiscard]] double beta(index_t t) const {
         return static_cast<double>(args.beta(sequence.first_token + t, h));

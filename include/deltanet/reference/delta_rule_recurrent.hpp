@@ -19,8 +19,10 @@ void delta_rule_recurrent(const DeltaRuleArgs<T>& args) {
             return state[static_cast<std::size_t>(i * head.d_v + j)];
         };
         for (index_t t = 0; t < head.sequence.n_tokens; ++t) {
-            const double decay = std::exp(head.decay_log(t));
-            for (double& s : state) s *= decay;  // 1. decay
+            for (index_t i = 0; i < head.d_k; ++i) {  // 1. decay
+                const double decay = std::exp(head.decay_log(t, i));
+                for (index_t j = 0; j < head.d_v; ++j) S(i, j) *= decay;
+            }
             for (index_t j = 0; j < head.d_v; ++j) {
                 double read = 0.0;  // 2. read the decayed state
                 for (index_t i = 0; i < head.d_k; ++i) read += S(i, j) * head.k(t, i);

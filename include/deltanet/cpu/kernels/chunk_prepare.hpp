@@ -9,8 +9,8 @@
 ///   else 0) e^{G_i},  e^{G_C - G_i},  e^{G_C}
 /// Every exponent is a sum of log decays, none a difference of two sums: with decays of -3000 among
 /// tiny ones a difference of float sums is wrong by 1e-4. It is never positive either: the mask
-/// comes first. All gate arithmetic of the chunked form is here; a gate per key channel would
-/// change this file only.
+/// comes first. All gate arithmetic of the chunked form is here and, for decays per key channel, in
+/// chunk_prepare_channels.hpp.
 #pragma once
 
 #include <deltanet/cpu/kernels/chunk_scratch.hpp>
@@ -42,17 +42,25 @@ void lower_product(const T* at, const T* kt, T* product, index_t n_tokens,
     }
 }
 
-/// k, q [C, d_k] with token strides -> scratch kt, qt, their words, kk, qk.
+/// k, q [C, d_k] with token strides -> scratch kt, qt and their words.
 template <class Arch, class T, index_t C, class Products>
-void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
-                    index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+void chunk_read_words(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
+                      index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
     transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
     if constexpr (Products::depth == 2) {
         pack_rows<Arch>(scratch.kt, C, scratch.kt_words, C, d_k, n_tokens);
         pack_rows<Arch>(scratch.qt, C, scratch.qt_words, C, d_k, n_tokens);
-        pack_rows<Arch>(k, k_stride, scratch.k_words, d_k, n_tokens, d_k);
     }
+}
+
+/// k, q [C, d_k] with token strides -> all words of the scratch, kk, qk.
+template <class Arch, class T, index_t C, class Products>
+void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
+                    index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+    chunk_read_words(k, k_stride, q, q_stride, n_tokens, d_k, scratch);
+    if constexpr (Products::depth == 2)
+        pack_rows<Arch>(k, k_stride, scratch.k_words, d_k, n_tokens, d_k);
     const index_t n_words = scratch.words(d_k);
     lower_product<Arch, T, C, Products>(scratch.kt_words, scratch.kt_words, scratch.kk, n_tokens,
                                         n_words);
@@ -62,7 +70,7 @@ void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, 
 
 /// e^{G_i}, e^{G_C - G_i} with their factors, e^{G_C}.
 template <class Arch, class T, index_t C, class Products>
-void chunk_decays(index_t n_tokens, T scale,
+void chunk_decays(index_t n_tokens, index_t d_k, T scale,
                   const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     T before = T(0);  // log decay from the start of the chunk to token i, i included
@@ -79,15 +87,15 @@ void chunk_decays(index_t n_tokens, T scale,
         (Batch(scale) * decay).store_aligned(scratch.read_q + i);
         xsimd::exp(Batch::load_aligned(scratch.write + i)).store_aligned(scratch.write + i);
     }
-    alignas(64) T total[Batch::size];
-    xsimd::exp(Batch(before)).store_aligned(total);
-    scratch.total[0] = total[0];
+    const Batch total = xsimd::exp(Batch(before));
+    for_each_vector<Arch, T>(
+        d_k, [&](index_t d, auto count) noexcept { store<Arch>(scratch.total + d, total, count); });
 }
 
 /// decay_log, beta [C] with strides -> the gates of the scratch.
 template <class Arch, class T, index_t C, class Products>
 void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t beta_stride,
-                index_t n_tokens, T scale,
+                index_t n_tokens, index_t d_k, T scale,
                 const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t i = 0; i < C; ++i) {
@@ -125,7 +133,7 @@ void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t
         if constexpr (Products::depth == 2)
             pack_neighbours<Arch>(p_row, scratch.p_words + i * scratch.words(C), C);
     }
-    chunk_decays<Arch>(n_tokens, scale, scratch);
+    chunk_decays<Arch>(n_tokens, d_k, scale, scratch);
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -6,8 +6,9 @@
 ///   (I + A) U = R                                       chunk_solve.hpp
 ///   o_i = scale e^{G_i} S^T q_i + sum_{j <= i} P_ij u_j
 ///   S   = e^{G_C} S + sum_i e^{G_C - G_i} k_i u_i^T
-/// State columns never mix, so panels are independent. A panel of S and of U stays in the L1 cache
-/// while the rows of K, Q, A and P stream past it.
+/// Decays per key channel are in the rows of K and Q, and their factors here are 1. State columns
+/// never mix, so panels are independent. A panel of S and of U stays in the L1 cache while the rows
+/// of K, Q, A and P stream past it.
 #pragma once
 
 #include <deltanet/cpu/convert.hpp>
@@ -149,7 +150,7 @@ void chunk_write(const ChunkPanel<T>& panel,
     for_each_row_tile<tuning::tile_rows<Arch>>(panel.d_k, [&](auto rows, index_t row) noexcept {
         RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
         tile.load_from(panel.state + row * cols, cols);
-        tile.scale(scratch.total[0]);
+        tile.scale_rows(scratch.total + row);
         tile.template add_product<Products>(scratch.k_words + row * k_row, k_row, k_step,
                                             scratch.u_write_words, cols,
                                             scratch.words(panel.n_tokens));

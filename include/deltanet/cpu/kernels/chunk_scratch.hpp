@@ -6,22 +6,25 @@
 /// can be prepared by one worker and used by others.
 #pragma once
 
+#include <deltanet/cpu/kernels/gate_kind.hpp>
 #include <deltanet/cpu/products.hpp>
 #include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 namespace deltanet::cpu::kernels {
 
-/// Of a chunk and a key head.
+/// Of a chunk and a key head; with a decay per key channel of a chunk and a value head, and
+/// decayed: the first two are read from the state before the chunk, the third is written behind it.
 template <class T>
 struct ChunkKeys {
     T* kt_words;  ///< [words(d_k), C]: K transposed, contracted over d_k; anything behind the last
                   ///< token
     T* qt_words;  ///< [words(d_k), C]
-    T* k_words;   ///< contracted over tokens: in pairs [words(C), d_k], else kt_words
+    T* k_words;  ///< contracted over tokens: in pairs [words(C), d_k], else [d_k, C], which without
+                 ///< decays is kt_words
 };
 
-/// Of a chunk and a value head.
+/// Of a chunk and a value head. The factors of the decays are 1 where `ChunkKeys` has them.
 template <class T>
 struct ChunkGates {
     T* minus_a;  ///< [C, C], strictly lower triangle; the rest is 0
@@ -30,7 +33,7 @@ struct ChunkGates {
     T* read_k;   ///< [C]: -beta_i e^{G_i}
     T* read_q;   ///< [C]: scale e^{G_i}
     T* write;    ///< [C]: e^{G_C - G_i}
-    T* total;    ///< [1]: e^{G_C}
+    T* total;    ///< [d_k]: e^{G_C}, of each row of the state
 };
 
 /// What one worker needs: room for a chunk's keys and gates, and everything else.
@@ -59,15 +62,21 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
     T* u_write_words;  ///< [words(C), panel_cols]
     T* state_words;    ///< [words(d_k), panel_cols], in pairs only: of the panel at hand
     T* state;          ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
+    // With a decay per key channel only:
+    T* read_keys;     ///< [C, d_k]: e^{G_i} k_i
+    T* read_queries;  ///< [C, d_k]: e^{G_i} q_i
+    T* write_keys;    ///< [C, d_k]: e^{G_C - G_i} k_i
+    T* decay;         ///< [d_k]: e^g of the token at hand
 
     /// For `panels` panels of state.
-    [[nodiscard]] static constexpr index_t bytes(index_t d_k, index_t panels) noexcept {
+    [[nodiscard]] static constexpr index_t bytes(GateKind gate, index_t d_k,
+                                                 index_t panels) noexcept {
         ChunkScratch none{};
-        return none.carve(nullptr, d_k, panels);
+        return none.carve(nullptr, gate, d_k, panels);
     }
 
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
-    constexpr index_t carve(T* memory, index_t d_k, index_t panels) noexcept {
+    constexpr index_t carve(T* memory, GateKind gate, index_t d_k, index_t panels) noexcept {
         ScratchCarver<T> carver(memory);
         for (T** square : {&kk, &qk}) *square = carver.take(C * C);
         for (T** row : {&gate_log, &position}) *row = carver.take(C);
@@ -83,25 +92,32 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
             u_write_words = u_write;
             state_words = nullptr;
         }
-        use(carve_keys(carver, d_k));
-        use(carve_gates(carver));
+        if (gate == GateKind::per_channel) {
+            for (T** rows : {&read_keys, &read_queries, &write_keys}) *rows = carver.take(C * d_k);
+            decay = carver.take(d_k);
+        }
+        use(carve_keys(carver, gate, d_k));
+        use(carve_gates(carver, d_k));
         return carver.bytes();
     }
 
-    [[nodiscard]] static constexpr Keys carve_keys(ScratchCarver<T>& carver, index_t d_k) noexcept {
+    [[nodiscard]] static constexpr Keys carve_keys(ScratchCarver<T>& carver, GateKind gate,
+                                                   index_t d_k) noexcept {
         Keys keys{};
         keys.kt_words = carver.take(words(d_k) * C);
         keys.qt_words = carver.take(words(d_k) * C);
-        keys.k_words = in_pairs ? carver.take(words(C) * d_k) : keys.kt_words;
+        keys.k_words =
+            in_pairs || gate == GateKind::per_channel ? carver.take(words(C) * d_k) : keys.kt_words;
         return keys;
     }
-    [[nodiscard]] static constexpr Gates carve_gates(ScratchCarver<T>& carver) noexcept {
+    [[nodiscard]] static constexpr Gates carve_gates(ScratchCarver<T>& carver,
+                                                     index_t d_k) noexcept {
         Gates gates{};
         gates.minus_a = carver.take(C * C);
         gates.p_words = carver.take(C * words(C));
         for (T** row : {&gates.beta, &gates.read_k, &gates.read_q, &gates.write})
             *row = carver.take(C);
-        gates.total = carver.take(1);
+        gates.total = carver.take(d_k);
         return gates;
     }
 
@@ -123,36 +139,43 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
 template <class Scratch, class T>
 class ChunkRecord {
   public:
-    [[nodiscard]] static constexpr index_t elements(index_t d_k, index_t heads) noexcept {
-        return keys_elements(d_k) + heads * gates_elements();
+    [[nodiscard]] static constexpr index_t elements(GateKind gate, index_t d_k,
+                                                    index_t heads) noexcept {
+        const index_t n_keys = gate == GateKind::per_channel ? heads : 1;
+        return n_keys * keys_elements(gate, d_k) + heads * gates_elements(d_k);
     }
 
-    ChunkRecord(T* memory, index_t d_k) noexcept : memory_(memory), d_k_(d_k) {}
+    ChunkRecord(T* memory, GateKind gate, index_t d_k, index_t heads) noexcept
+        : memory_(memory), gate_(gate), d_k_(d_k), heads_(heads) {}
 
-    [[nodiscard]] ChunkKeys<T> keys() const noexcept {
-        ScratchCarver<T> carver(memory_);
-        return Scratch::carve_keys(carver, d_k_);
+    /// Of the key head, or of its head-th value head.
+    [[nodiscard]] ChunkKeys<T> keys(index_t head) const noexcept {
+        ScratchCarver<T> carver(memory_ + heads_ * gates_elements(d_k_) +
+                                head * keys_elements(gate_, d_k_));
+        return Scratch::carve_keys(carver, gate_, d_k_);
     }
     /// Of the head-th value head of the key head.
     [[nodiscard]] ChunkGates<T> gates(index_t head) const noexcept {
-        ScratchCarver<T> carver(memory_ + keys_elements(d_k_) + head * gates_elements());
-        return Scratch::carve_gates(carver);
+        ScratchCarver<T> carver(memory_ + head * gates_elements(d_k_));
+        return Scratch::carve_gates(carver, d_k_);
     }
 
   private:
-    [[nodiscard]] static constexpr index_t keys_elements(index_t d_k) noexcept {
+    [[nodiscard]] static constexpr index_t keys_elements(GateKind gate, index_t d_k) noexcept {
         ScratchCarver<T> carver(nullptr);
-        static_cast<void>(Scratch::carve_keys(carver, d_k));
+        static_cast<void>(Scratch::carve_keys(carver, gate, d_k));
         return carver.bytes() / static_cast<index_t>(sizeof(T));
     }
-    [[nodiscard]] static constexpr index_t gates_elements() noexcept {
+    [[nodiscard]] static constexpr index_t gates_elements(index_t d_k) noexcept {
         ScratchCarver<T> carver(nullptr);
-        static_cast<void>(Scratch::carve_gates(carver));
+        static_cast<void>(Scratch::carve_gates(carver, d_k));
         return carver.bytes() / static_cast<index_t>(sizeof(T));
     }
 
     T* memory_;
+    GateKind gate_;
     index_t d_k_;
+    index_t heads_;
 };
 
 }  // namespace deltanet::cpu::kernels

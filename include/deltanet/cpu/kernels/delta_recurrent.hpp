@@ -4,12 +4,15 @@
 /// once:
 ///   p = S^T k     m = S^T q     u = beta (v - e^g p)     o = scale (e^g m + (k.q) u)     S = e^g S
 ///   + k u^T
+/// or, with a decay per key channel,
+///   p = S^T (e^g k)     m = S^T (e^g q)     u = beta (v - p)     o = scale (m + (k.q) u)
 /// One sweep over the rows of the tile gives p and m, a second one writes. State columns never mix,
 /// so tiles are independent. Every token is computed the same way wherever its sequence is cut:
 /// bit-equal.
 #pragma once
 
 #include <deltanet/cpu/convert.hpp>
+#include <deltanet/cpu/kernels/gate_kind.hpp>
 #include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
@@ -29,19 +32,27 @@ struct RecurrentScratch {
     T* q;      ///< [recurrent_tokens, d_k]
     T* kq;     ///< [recurrent_tokens]: k . q
     T* state;  ///< [d_k, recurrent_cols]
+    // With a decay per key channel only:
+    T* decay;   ///< [recurrent_tokens, d_k]: e^g
+    T* read_k;  ///< [recurrent_tokens, d_k]: e^g k
+    T* read_q;  ///< [recurrent_tokens, d_k]: e^g q
 
-    [[nodiscard]] static constexpr index_t bytes(index_t d_k) noexcept {
+    [[nodiscard]] static constexpr index_t bytes(GateKind gate, index_t d_k) noexcept {
         RecurrentScratch none{};
-        return none.carve(nullptr, d_k);
+        return none.carve(nullptr, gate, d_k);
     }
 
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
-    constexpr index_t carve(T* memory, index_t d_k) noexcept {
+    constexpr index_t carve(T* memory, GateKind gate, index_t d_k) noexcept {
         ScratchCarver<T> carver(memory);
         k = carver.take(tuning::recurrent_tokens * d_k);
         q = carver.take(tuning::recurrent_tokens * d_k);
         kq = carver.take(tuning::recurrent_tokens);
         state = carver.take(d_k * recurrent_cols<Arch, T>);
+        if (gate == GateKind::per_channel) {
+            for (T** rows : {&decay, &read_k, &read_q})
+                *rows = carver.take(tuning::recurrent_tokens * d_k);
+        }
         return carver.bytes();
     }
 };
@@ -58,13 +69,30 @@ void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, 
     }
 }
 
+/// decay_log [n_tokens, d_k] with a token stride, packed k and q -> scratch decay, read_k, read_q.
+template <class Arch, class T>
+void recurrent_pack_channels(const T* decay_log, index_t decay_stride, index_t n_tokens,
+                             index_t d_k, const RecurrentScratch<Arch, T>& scratch) noexcept {
+    for (index_t t = 0; t < n_tokens; ++t) {
+        const index_t row = t * d_k;
+        for_each_vector<Arch, T>(d_k, [&](index_t i, auto count) noexcept {
+            const auto decay = xsimd::exp(load<Arch>(decay_log + t * decay_stride + i, count));
+            store<Arch>(scratch.decay + row + i, decay, count);
+            store<Arch>(scratch.read_k + row + i, decay * load<Arch>(scratch.k + row + i, count),
+                        count);
+            store<Arch>(scratch.read_q + row + i, decay * load<Arch>(scratch.q + row + i, count),
+                        count);
+        });
+    }
+}
+
 /// Columns [0, width) of one value head along one stretch of a sequence. Strides in elements. S:
 /// what the state is stored as.
 template <class T, class S>
 struct RecurrentTile {
     const T* v;  ///< [n_tokens, width]
     index_t v_stride;
-    const T* decay_log;  ///< [n_tokens]
+    const T* decay_log;  ///< [n_tokens]; with a decay per key channel not read
     index_t decay_stride;
     const T* beta;  ///< [n_tokens]
     index_t beta_stride;
@@ -138,17 +166,23 @@ DELTANET_FORCE_INLINE void fetch_half_row(const S* next, index_t half, index_t d
 /// One token: reads the state from `from` and writes it to `to`, which may be the same. Fetch: the
 /// memory of the next state is asked for meanwhile. The second sweep goes backwards: what the first
 /// one left in the L1 cache are the last rows.
-template <class Arch, class T, int Batches, bool Fetch, class S, class From, class To>
+template <class Arch, class T, int Batches, GateKind Gate, bool Fetch, class S, class From,
+          class To>
 void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arch, T>& scratch,
                      index_t t, const From* from, index_t from_stride, To* to,
                      index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr auto all = std::make_integer_sequence<int, Batches>{};
+    constexpr bool per_channel = Gate == GateKind::per_channel;
     const T* const k = scratch.k + t * tile.d_k;
-    const T* const q = scratch.q + t * tile.d_k;
+    const T* const read_k = per_channel ? scratch.read_k + t * tile.d_k : k;
+    const T* const read_q = (per_channel ? scratch.read_q : scratch.q) + t * tile.d_k;
+    const T* const row_decay = per_channel ? scratch.decay + t * tile.d_k : nullptr;
     const T* const v = tile.v + t * tile.v_stride;
     T* const o = tile.output + t * tile.output_stride;
-    const Batch decay = xsimd::exp(Batch(tile.decay_log[t * tile.decay_stride]));
+    // Of what was read, and of every row.
+    const Batch decay =
+        per_channel ? Batch(T(1)) : xsimd::exp(Batch(tile.decay_log[t * tile.decay_stride]));
     const Batch beta(tile.beta[t * tile.beta_stride]);
     const Batch scale(tile.scale);
     const Batch kq(scratch.kq[t]);
@@ -157,7 +191,7 @@ void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arc
     step.clear();
     for (index_t i = 0; i < tile.d_k; ++i) {
         if constexpr (Fetch) fetch_half_row<Batches * lanes<Arch, T>>(tile.next, i, tile.d_k);
-        step.read_row(from + i * from_stride, Batch(k[i]), Batch(q[i]), all);
+        step.read_row(from + i * from_stride, Batch(read_k[i]), Batch(read_q[i]), all);
     }
     for (int b = 0; b < Batches; ++b) {
         const index_t column = b * lanes<Arch, T>;
@@ -169,14 +203,15 @@ void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arc
     for (index_t i = tile.d_k - 1; i >= 0; --i) {
         if constexpr (Fetch)
             fetch_half_row<Batches * lanes<Arch, T>>(tile.next, 2 * tile.d_k - 1 - i, tile.d_k);
-        step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]), decay, all);
+        step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]),
+                       per_channel ? Batch(row_decay[i]) : decay, all);
     }
 }
 
 /// All tokens. In between the state lives in the scratch tile: dense rows, which do not fight for
 /// cache sets as the rows of the slot do, in the type of the arithmetic, so that a state stored in
 /// 16 bits is rounded once. One token goes straight from slot to slot.
-template <class Arch, class T, int Batches, class S>
+template <class Arch, class T, int Batches, GateKind Gate, class S>
 void recurrent_tokens(const RecurrentTile<T, S>& tile,
                       const RecurrentScratch<Arch, T>& scratch) noexcept {
     constexpr index_t cols = Batches * lanes<Arch, T>;
@@ -186,12 +221,12 @@ void recurrent_tokens(const RecurrentTile<T, S>& tile,
                            index_t to_stride) noexcept {
         if constexpr (widest) {
             if (tile.next != nullptr && t == 0) {
-                return recurrent_token<Arch, T, Batches, true>(tile, scratch, t, from, from_stride,
-                                                               to, to_stride);
+                return recurrent_token<Arch, T, Batches, Gate, true>(tile, scratch, t, from,
+                                                                     from_stride, to, to_stride);
             }
         }
-        recurrent_token<Arch, T, Batches, false>(tile, scratch, t, from, from_stride, to,
-                                                 to_stride);
+        recurrent_token<Arch, T, Batches, Gate, false>(tile, scratch, t, from, from_stride, to,
+                                                       to_stride);
     };
     const bool ragged = tile.width != cols;
     if constexpr (widest || std::is_same_v<S, T>) {
@@ -231,12 +266,13 @@ void recurrent_tokens(const RecurrentTile<T, S>& tile,
     }
 }
 
-template <class Arch, class T, class S>
+template <class Arch, class T, class S, GateKind Gate>
 void delta_recurrent(const RecurrentTile<T, S>& tile,
                      const RecurrentScratch<Arch, T>& scratch) noexcept {
     const index_t batches = (tile.width + lanes<Arch, T> - 1) / lanes<Arch, T>;
     [&]<int... B>(std::integer_sequence<int, B...>) noexcept {
-        (void)((batches == B + 1 && (recurrent_tokens<Arch, T, B + 1>(tile, scratch), true)) ||
+        (void)((batches == B + 1 &&
+                (recurrent_tokens<Arch, T, B + 1, Gate>(tile, scratch), true)) ||
                ...);
     }
     (std::make_integer_sequence<int, tuning::recurrent_batches<Arch>>{});
