@@ -178,3 +178,46 @@ TEMPLATE_TEST_CASE("conv1d: order of sequences, executor and a neighbour's NaN c
         }
     }
 }
+
+TEMPLATE_TEST_CASE("conv1d: a sequence may begin anywhere among the rows of a task", "[conv1d]",
+                   float, double) {
+    using T = TestType;
+    std::mt19937 generator(47);
+    constexpr index_t rows = cpu::tuning::conv_rows;
+    for (const index_t width : {2, 4, 8}) {
+        for (index_t first = rows - 9; first <= rows + 1; ++first) {
+            for (const index_t n_tokens : {1, 3, 11}) {
+                ConvProblem<T> batch({first + n_tokens, 1, 13, width, 2});
+                batch.random(generator);
+                ConvProblem<T> alone({n_tokens, 1, 13, width, 2});
+                for (index_t t = 0; t < n_tokens; ++t) {
+                    for (index_t c = 0; c < 13; ++c)
+                        alone.input.view()(t, 0, c) = batch.input.view()(first + t, 0, c);
+                }
+                alone.weight.copy_from(batch.weight);
+                alone.state.copy_from(batch.state);
+                const SequenceSpan both[] = {{0, first, 0, Start::resume},
+                                             {first, n_tokens, 1, Start::resume}};
+                const SequenceSpan one{0, n_tokens, 1, Start::resume};
+                TestBackend backend;  // in order: what opens a sequence runs before what follows
+                conv1d(backend, batch.args(both));
+                conv1d(backend, alone.args({&one, 1}));
+                CAPTURE(width, first, n_tokens);
+                bool same = true;
+                for (index_t t = 0; t < n_tokens; ++t) {
+                    for (index_t c = 0; c < 13; ++c) {
+                        same = same && same_bits(batch.output.view()(first + t, c),
+                                                 alone.output.view()(t, c));
+                    }
+                }
+                for (index_t i = 0; i < width - 1; ++i) {
+                    for (index_t c = 0; c < 13; ++c) {
+                        same = same &&
+                               same_bits(batch.state.view()(1, i, c), alone.state.view()(1, i, c));
+                    }
+                }
+                CHECK(same);
+            }
+        }
+    }
+}

@@ -76,10 +76,13 @@ class Plan<Arch, Conv1dArgs<T>> {
         kernels::Conv1dWeights<T> weights;
         bool packed = false;
         for (const SequenceSpan& sequence : args_.sequences) {
-            const index_t first = std::max<index_t>(0, first_row - sequence.first_token);
-            const index_t last =
-                std::min(sequence.n_tokens, first_row + tuning::conv_rows - sequence.first_token);
             const bool opens = opened_by(sequence) == task / blocks_;
+            // The tokens that read the old state are all the opening block's.
+            const index_t reading = std::min(sequence.n_tokens, args_.weight.size(1) - 1);
+            const index_t row = first_row - sequence.first_token;
+            const index_t first = opens ? 0 : std::max(reading, row);
+            const index_t last =
+                std::max(opens ? reading : 0, std::min(sequence.n_tokens, row + tuning::conv_rows));
             if (first >= last && !opens) continue;
             if (!packed) {
                 packed = true;
@@ -111,7 +114,8 @@ class Plan<Arch, Conv1dArgs<T>> {
     }
 
     /// The row block that holds a sequence's first token also writes its new state: it alone reads
-    /// the old one, and the inputs that become the new one are there for all to read.
+    /// the old one, even where the block ends among the first W - 1 tokens, and the inputs that
+    /// become the new one are there for all to read.
     [[nodiscard]] index_t opened_by(const SequenceSpan& sequence) const noexcept {
         return std::min(sequence.first_token / tuning::conv_rows, row_blocks_ - 1);
     }
