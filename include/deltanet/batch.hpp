@@ -21,6 +21,10 @@ struct BatchSequence {
     index_t slot = 0;
     index_t n_tokens = 1;
     Start start = Start::resume;
+    /// For a tree of drafts: of each token the one that it follows, an earlier one of these, or -1
+    /// for what the slot has read. Not copied: it must live until the forward calls are done.
+    /// `StateSlots::accept` keeps one branch.
+    std::span<const index_t> parents{};
 };
 
 /// Inside, tokens are numbered sequence by sequence ("token"), while x and y have rows; the two
@@ -53,7 +57,10 @@ class Batch {
                          detail::concat("slot ", sequence.slot,
                                         ", already there with n_tokens = ", other->n_tokens));
         }
-        spans_.push_back({n_tokens_, sequence.n_tokens, sequence.slot, sequence.start});
+        const SequenceSpan span{n_tokens_, sequence.n_tokens, sequence.slot, sequence.start,
+                                0,         sequence.parents};
+        detail::check_tree(where, spans_.size(), span);
+        spans_.push_back(span);
         n_tokens_ += sequence.n_tokens;
         return *this;
     }

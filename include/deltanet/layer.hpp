@@ -47,11 +47,12 @@ class DeltaNetLayer {
         return backend_.scan_compute(config_.scan_compute);
     }
 
-    /// Bytes of workspace that any forward of up to `max_tokens` tokens needs.
+    /// Bytes of workspace that any forward of up to `max_tokens` tokens and as many sequences
+    /// needs.
     [[nodiscard]] index_t workspace_bytes(index_t max_tokens) {
         detail::check_at_least("DeltaNetLayer::workspace_bytes", "max_tokens", max_tokens, 0);
         detail::Carver counter;
-        static_cast<void>(carve(counter, max_tokens, max_tokens));
+        static_cast<void>(carve(counter, max_tokens, max_tokens, max_tokens));
         return counter.used_bytes();
     }
 
@@ -68,25 +69,29 @@ class DeltaNetLayer {
         check(batch, x, y, slots, options);
         Workspace& workspace = options.workspace != nullptr ? *options.workspace : own_workspace_;
         detail::Carver counter;
-        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs()));
+        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs(), batch.n_sequences()));
         detail::Carver carver(workspace.acquire(counter.used_bytes()));
-        const Buffers buffers = carve(carver, batch.n_tokens(), batch.n_outputs());
+        const Buffers buffers =
+            carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
+        for (std::size_t i = 0; i < buffers.sequences.size(); ++i)
+            buffers.sequences[i] = slots.with_pending(options.layer, batch.sequences()[i]);
 
         project(normed_input(batch, x, buffers), buffers);
         observe_projections(observer, buffers);
         // One pass, or two for an observer who wants to see what lies between.
-        convolve(batch, slots.conv(options.layer), buffers, !kObserved<O>);
+        convolve(slots.conv(options.layer), buffers, !kObserved<O>);
         observe(observer, Stage::conv_output_silu, buffers.conv);
         if constexpr (kObserved<O>) normalise(buffers);
         observe(observer, Stage::q_conv_normed, query(buffers));
         observe(observer, Stage::k_conv_normed, key(buffers));
         observe(observer, Stage::beta, buffers.beta);
         observe(observer, Stage::gate, buffers.decay_log);
-        const StateView<float> state = slots.recurrent_state(options.layer);
-        observe_states(observer, Stage::state_predelta, batch, state);
-        scan(batch, state, buffers);
+        observe_states(observer, Stage::state_predelta, buffers, slots, options.layer);
+        scan(slots.recurrent_state(options.layer), slots.pending_updates(options.layer), buffers);
+        for (const SequenceSpan& sequence : buffers.sequences)
+            slots.advance(options.layer, sequence);
         observe(observer, Stage::attn_output, buffers.attention);
-        observe_states(observer, Stage::new_state, batch, state);
+        observe_states(observer, Stage::new_state, buffers, slots, options.layer);
         norm_output(batch, buffers);
         observe(observer, Stage::attn_out_norm, buffers.normed);
         apply(weights_.out_proj, flat(buffers.normed), y, buffers);
@@ -103,11 +108,13 @@ class DeltaNetLayer {
         View<float, 2> beta;       ///< [n_tokens, H_v]
         View<float, 3> attention;  ///< [n_tokens, H_v, d_v], padded rows
         View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
+        std::span<SequenceSpan> sequences;  ///< with what is pending in their slots
         std::span<std::byte> scratch;
     };
 
     /// The one place that says what a call needs.
-    Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs) {
+    Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs,
+                  index_t n_sequences) {
         const LayerConfig& c = config_;
         const index_t concurrency = backend_.executor().concurrency();
         index_t scratch =
@@ -124,6 +131,9 @@ class DeltaNetLayer {
         b.beta = carver.take<float, 2>({n_tokens, c.n_heads_v});
         b.attention = heads(padded_rows(carver, n_tokens, c.value_dim()), 0, c.n_heads_v, c.d_v);
         b.normed = carver.take<float, 3>({n_outputs, c.n_heads_v, c.d_v});
+        b.sequences = carver.take_span<SequenceSpan>(std::max(n_tokens, n_sequences));
+        if (!b.sequences.empty())
+            b.sequences = b.sequences.first(static_cast<std::size_t>(n_sequences));
         b.scratch = {carver.take_bytes(scratch), static_cast<std::size_t>(scratch)};
         return b;
     }
@@ -145,6 +155,22 @@ class DeltaNetLayer {
         slots.check_matches(where, config_);
         slots.check_layer(where, options.layer);
         detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
+        for (const SequenceSpan& sequence : batch.sequences()) {
+            const index_t nodes = slots.progress(sequence.slot, options.layer).tree;
+            if (nodes > 0 && sequence.start == Start::resume) {
+                detail::fail(where, "slots",
+                             detail::concat("no tree in slot ", sequence.slot,
+                                            ", or one of which a path is accepted"),
+                             detail::concat("a tree of ", nodes, " nodes"));
+            }
+            if (!sequence.parents.empty() && sequence.n_tokens > slots.max_rollback()) {
+                detail::fail(
+                    where, "batch",
+                    detail::concat("trees of at most ", slots.max_rollback(),
+                                   " tokens, the rollback of the slots"),
+                    detail::concat("one of ", sequence.n_tokens, " for slot ", sequence.slot));
+            }
+        }
     }
 
     /// x in token order, normed if the layer does that; x itself when there is nothing to do.
@@ -178,8 +204,7 @@ class DeltaNetLayer {
         w(x, y, buffers.scratch, backend_.executor());
     }
 
-    void convolve(const Batch& batch, View<float, 3> state, const Buffers& buffers,
-                  bool with_norm) {
+    void convolve(View<float, 3> state, const Buffers& buffers, bool with_norm) {
         const LayerConfig& c = config_;
         const ProjectionLayout& layout = weights_.layout;
         const index_t r = c.heads_per_group();
@@ -190,14 +215,15 @@ class DeltaNetLayer {
                                   .bias = weights_.conv_bias,
                                   .state = state,
                                   .output = buffers.conv,
-                                  .sequences = batch.sequences(),
+                                  .sequences = buffers.sequences,
                                   .gates = {.a = segment(buffers, layout.a, r),
                                             .b = segment(buffers, layout.b, r),
                                             .A_log = weights_.A_log,
                                             .dt_bias = weights_.dt_bias,
                                             .decay_log = buffers.decay_log,
                                             .beta = buffers.beta,
-                                            .beta_doubled = c.beta_doubled}};
+                                            .beta_doubled = c.beta_doubled},
+                                  .rollback = state.size(1) - c.conv_taps()};
         if (with_norm) args.norm = HeadNorm{c.d_k, c.l2_form, c.l2_eps};
         conv_gates(backend_, args);
     }
@@ -208,7 +234,8 @@ class DeltaNetLayer {
         }
     }
 
-    void scan(const Batch& batch, const StateView<float>& state, const Buffers& buffers) {
+    void scan(const StateView<float>& state, const PendingUpdates<float>& pending,
+              const Buffers& buffers) {
         delta_rule(backend_,
                    DeltaRuleArgs<float>{.q = query(buffers),
                                         .k = key(buffers),
@@ -218,11 +245,12 @@ class DeltaNetLayer {
                                         .beta = buffers.beta,
                                         .state = state,
                                         .output = buffers.attention,
-                                        .sequences = batch.sequences(),
+                                        .sequences = buffers.sequences,
                                         .head_map = config_.head_map,
                                         .scale = config_.query_scale(),
                                         .mode = config_.scan,
-                                        .compute = config_.scan_compute},
+                                        .compute = config_.scan_compute,
+                                        .pending = pending},
                    buffers.scratch);
     }
 
@@ -295,20 +323,23 @@ class DeltaNetLayer {
         }
     }
 
-    /// Shows float copies of the states, whatever they are stored as.
+    /// Shows float copies of the states, whatever they are stored as and whatever is pending.
     template <class O>
-    static void observe_states(O& observer, Stage stage, const Batch& batch,
-                               const StateView<float>& states) {
+    void observe_states(O& observer, Stage stage, const Buffers& buffers, const StateSlots& slots,
+                        index_t layer) const {
         if constexpr (kObserved<O>) {
+            const StateView<float> states = slots.recurrent_state(layer);
             const Shape<3> shape{states.size(1), states.size(2), states.size(3)};
             std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));
             const View<float, 3> state(copy.data(), shape);
-            for (const SequenceSpan& sequence : batch.sequences()) {
+            for (const SequenceSpan& sequence : buffers.sequences) {
                 const bool zero = stage == Stage::state_predelta && sequence.start == Start::fresh;
-                detail::for_each_element(states, sequence.slot,
-                                         [&](index_t h, index_t i, index_t j, auto s) {
-                                             state(h, i, j) = zero ? 0.0F : to_float(s);
-                                         });
+                const index_t pending = zero ? 0 : slots.progress(sequence.slot, layer).pending;
+                detail::for_each_logical_element(
+                    states, slots.pending_updates(layer), config_.head_map, sequence.slot, pending,
+                    [&](index_t h, index_t i, index_t j, double s) {
+                        state(h, i, j) = zero ? 0.0F : static_cast<float>(s);
+                    });
                 observer(Observation{
                     stage, {}, sequence.slot, detail::as_rank4(View<const float, 3>(state))});
             }

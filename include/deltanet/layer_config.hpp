@@ -40,6 +40,12 @@ enum class ScanMode : std::uint8_t { automatic, recurrent, chunked };
 /// instruction, to see what the rounding does to a model. The recurrent form is always f32.
 enum class ScanCompute : std::uint8_t { f32, bf16, bf16_emulated };
 
+/// The key head that value head h reads.
+[[nodiscard]] constexpr index_t key_head_of(HeadMap map, index_t h, index_t n_heads_k,
+                                            index_t n_heads_v) noexcept {
+    return map == HeadMap::grouped ? h / (n_heads_v / n_heads_k) : h % n_heads_k;
+}
+
 [[nodiscard]] constexpr std::string_view name_of(HeadMap map) noexcept {
     return map == HeadMap::grouped ? "grouped" : "tiled";
 }

@@ -24,9 +24,34 @@ struct SequenceSpan {
     index_t n_tokens = 0;
     index_t slot = 0;
     Start start = Start::resume;
+    index_t pending = 0;  ///< updates pending in the slot before the call (ops/pending_updates.hpp)
+    /// The tokens are the nodes of a tree: entry i is the token that token i follows, one before
+    /// it, or -1 for the last token of the slot. Empty: each follows the one before it.
+    std::span<const index_t> parents{};
 };
 
+/// The token that token t of a sequence follows; -1: the last one of the slot.
+[[nodiscard]] constexpr index_t parent_of(const SequenceSpan& sequence, index_t t) noexcept {
+    return sequence.parents.empty() ? t - 1 : sequence.parents[static_cast<std::size_t>(t)];
+}
+
 namespace detail {
+
+inline void check_tree(std::string_view function, std::size_t sequence, const SequenceSpan& s) {
+    if (s.parents.empty()) return;
+    if (static_cast<index_t>(s.parents.size()) != s.n_tokens) {
+        fail(function, concat("sequences[", sequence, "].parents"),
+             concat("nothing or ", s.n_tokens, " entries, one per token"),
+             concat(s.parents.size()));
+    }
+    for (index_t t = 0; t < s.n_tokens; ++t) {
+        const index_t parent = s.parents[static_cast<std::size_t>(t)];
+        if (parent < -1 || parent >= t) {
+            fail(function, concat("sequences[", sequence, "].parents[", t, "]"),
+                 concat("-1 to ", t - 1), concat(parent));
+        }
+    }
+}
 
 /// Every span lies inside [0, n_tokens), no two of them share a token or a slot, and every slot
 /// lies inside [0, n_slots). Quadratic in the number of sequences, which is a batch's, not a
@@ -43,6 +68,7 @@ inline void check_sequences(std::string_view function, std::span<const SequenceS
                  concat("tokens inside [0, ", n_tokens, ")"),
                  concat(s.n_tokens, " tokens from ", s.first_token, " on"));
         }
+        check_tree(function, i, s);
         for (std::size_t j = 0; j < i; ++j) {
             const SequenceSpan& o = sequences[j];
             if (o.slot == s.slot) {

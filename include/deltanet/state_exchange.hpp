@@ -27,11 +27,19 @@ enum class StateOrder : std::uint8_t { k_first, v_first };
 
 namespace detail {
 
+inline void check_no_tree(const char* where, const StateSlots& slots, index_t slot, index_t layer) {
+    const index_t nodes = slots.progress(slot, layer).tree;
+    if (nodes == 0) return;
+    fail(where, "slot", "no tree, or one of which a path is accepted",
+         concat("slot ", slot, " with a tree of ", nodes, " nodes"));
+}
+
 template <class T>
 void check_conv_exchange(const char* where, const StateSlots& slots, index_t slot, index_t layer,
                          index_t first_channel, View<T, 2> external) {
     slots.check_slot(where, "slot", slot);
     slots.check_layer(where, layer);
+    check_no_tree(where, slots, slot, layer);
     const index_t taps = slots.conv_taps();
     const index_t channels = external.size(0);
     if (external.size(1) != taps && external.size(1) != taps + 1) {
@@ -50,6 +58,7 @@ void check_recurrent_exchange(const char* where, const StateSlots& slots, index_
                               index_t layer, StateOrder order, View<T, 3> external) {
     slots.check_slot(where, "slot", slot);
     slots.check_layer(where, layer);
+    check_no_tree(where, slots, slot, layer);
     const bool k_first = order == StateOrder::k_first;
     check_shape(where, "external", external,
                 {slots.n_heads_v(), k_first ? slots.d_k() : slots.d_v(),
@@ -59,13 +68,15 @@ void check_recurrent_exchange(const char* where, const StateSlots& slots, index_
 }  // namespace detail
 
 /// Writes the slot's convolution state from `external` [channels, W - 1 or W], any strides,
-/// beginning at `first_channel`. Throws `Error` before anything is written.
+/// beginning at `first_channel`; flushes what is pending in this layer before. Throws `Error`
+/// before anything is written.
 inline void import_conv(StateSlots& slots, index_t slot, index_t layer,
                         View<const float, 2> external, index_t first_channel = 0) {
     detail::check_conv_exchange("import_conv", slots, slot, layer, first_channel, external);
+    slots.flush(slot, layer);
     const View<float, 2> state = slots.conv(layer)[slot];
     const index_t skip = external.size(1) - slots.conv_taps();
-    for (index_t t = 0; t < state.size(0); ++t) {
+    for (index_t t = 0; t < slots.conv_taps(); ++t) {
         for (index_t c = 0; c < external.size(0); ++c)
             state(t, first_channel + c) = external(c, skip + t);
     }
@@ -78,19 +89,22 @@ inline void export_conv(const StateSlots& slots, index_t slot, index_t layer,
     detail::check_conv_exchange("export_conv", slots, slot, layer, first_channel, external);
     detail::check_writable("export_conv", "external", external);
     const View<float, 2> state = slots.conv(layer)[slot];
+    const index_t pending = slots.progress(slot, layer).pending;
     const index_t skip = external.size(1) - slots.conv_taps();
     for (index_t c = 0; c < external.size(0); ++c) {
         if (skip == 1) external(c, 0) = 0.0F;
-        for (index_t t = 0; t < state.size(0); ++t)
-            external(c, skip + t) = state(t, first_channel + c);
+        for (index_t t = 0; t < slots.conv_taps(); ++t)
+            external(c, skip + t) = state(pending + t, first_channel + c);
     }
 }
 
 /// Writes the slot's recurrent state from `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by
-/// `order`, any strides. Throws `Error` before anything is written.
+/// `order`, any strides; flushes what is pending in this layer before. Throws `Error` before
+/// anything is written.
 inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
                              View<const float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("import_recurrent", slots, slot, layer, order, external);
+    slots.flush(slot, layer);
     const bool k_first = order == StateOrder::k_first;
     detail::for_each_element(slots.recurrent_state(layer), slot,
                              [&]<class S>(index_t h, index_t i, index_t j, S& s) {
@@ -98,17 +112,18 @@ inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
                              });
 }
 
-/// Reads the slot's recurrent state into `external`, [H_v, d_k, d_v] or [H_v, d_v, d_k] by `order`,
-/// any strides.
+/// Reads the slot's recurrent state, that with all pending updates, into `external`, [H_v, d_k,
+/// d_v] or [H_v, d_v, d_k] by `order`, any strides.
 inline void export_recurrent(const StateSlots& slots, index_t slot, index_t layer,
                              View<float, 3> external, StateOrder order) {
     detail::check_recurrent_exchange("export_recurrent", slots, slot, layer, order, external);
     detail::check_writable("export_recurrent", "external", external);
     const bool k_first = order == StateOrder::k_first;
-    detail::for_each_element(slots.recurrent_state(layer), slot,
-                             [&](index_t h, index_t i, index_t j, auto s) {
-                                 (k_first ? external(h, i, j) : external(h, j, i)) = to_float(s);
-                             });
+    detail::for_each_logical_element(
+        slots.recurrent_state(layer), slots.pending_updates(layer), slots.head_map(), slot,
+        slots.progress(slot, layer).pending, [&](index_t h, index_t i, index_t j, double s) {
+            (k_first ? external(h, i, j) : external(h, j, i)) = static_cast<float>(s);
+        });
 }
 
 }  // namespace deltanet

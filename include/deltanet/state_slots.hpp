@@ -2,16 +2,19 @@
 // Copyright (c) 2026 the deltanet authors
 /// The recurrent state of many sequences through many layers of one shape, in memory that the
 /// caller owns or in one aligned allocation. A slot is one sequence's state; slot operations act on
-/// all layers of it at once. Per slot and layer a row holds the convolution state, then the
-/// recurrent state:
+/// all layers of it at once. Per slot and layer a row holds the convolution state, the pending
+/// updates and the recurrent state (detail/slot_layout.hpp); without room for rollback
 ///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]
-/// The first is float32, the second float32, bfloat16 or float16. Strides and sizes count floats.
-/// Rows of a layer are a slot stride apart, layers are apart by a layer stride or stand at their
-/// own addresses. state_exchange.hpp converts to and from the layouts of other programs.
+/// The last is float32, bfloat16 or float16, the rest float32. Strides and sizes count floats. Rows
+/// of a layer are a slot stride apart, layers are apart by a layer stride or stand at their own
+/// addresses. state_exchange.hpp converts to and from the layouts of other programs.
 #pragma once
 
+#include <deltanet/detail/slot_layout.hpp>
+#include <deltanet/detail/slot_progress.hpp>
 #include <deltanet/huge_pages.hpp>
 #include <deltanet/layer_config.hpp>
+#include <deltanet/ops/pending_updates.hpp>
 #include <deltanet/ops/state_view.hpp>
 
 #include <cstring>
@@ -32,6 +35,9 @@ struct StateSlotsOptions {
     index_t layer_stride = 0;
     DType state = DType::f32;
     bool huge_pages = false;  ///< asks for them; own memory is then aligned to 2 MiB
+    /// R, 0 to 32: tokens that can be taken back. Steps of up to R tokens do not write the
+    /// recurrent state; their updates stay pending until there is no more room (docs/state.md).
+    index_t rollback = 0;
 };
 
 /// Move-only. Not synchronised: operations on distinct slots may run at the same time.
@@ -79,39 +85,44 @@ class StateSlots {
 
     /// Floats of one slot in one layer; an odd number of 16-bit elements is rounded up.
     [[nodiscard]] static constexpr index_t row_floats(const LayerConfig& config,
-                                                      DType state = DType::f32) noexcept {
-        const index_t bytes = config.n_heads_v * config.d_k * config.d_v * size_of(state);
-        constexpr auto size = static_cast<index_t>(sizeof(float));
-        return config.conv_taps() * config.conv_dim() + (bytes + size - 1) / size;
+                                                      DType state = DType::f32,
+                                                      index_t rollback = 0) noexcept {
+        return detail::SlotLayout(config, state, rollback).row();
     }
     /// Bytes that one more slot costs through `layers` layers, without padding between rows.
     [[nodiscard]] static constexpr index_t bytes_per_slot(const LayerConfig& config,
                                                           index_t layers = 1,
-                                                          DType state = DType::f32) noexcept {
-        return row_floats(config, state) * layers * static_cast<index_t>(sizeof(float));
+                                                          DType state = DType::f32,
+                                                          index_t rollback = 0) noexcept {
+        return row_floats(config, state, rollback) * layers * static_cast<index_t>(sizeof(float));
     }
     /// Floats from the first to behind the last row of an arena with these options.
     [[nodiscard]] static index_t floats_needed(const LayerConfig& config,
                                                const StateSlotsOptions& options) {
         const StateSlotsOptions o = resolve(config, options);
         return (o.layers - 1) * o.layer_stride + (o.slots - 1) * o.slot_stride +
-               row_floats(config, o.state);
+               row_floats(config, o.state, o.rollback);
     }
 
     [[nodiscard]] index_t n_slots() const noexcept { return options_.slots; }
     [[nodiscard]] index_t n_layers() const noexcept { return static_cast<index_t>(bases_.size()); }
-    [[nodiscard]] index_t conv_dim() const noexcept { return conv_dim_; }
-    [[nodiscard]] index_t conv_taps() const noexcept { return conv_taps_; }
-    [[nodiscard]] index_t n_heads_v() const noexcept { return n_heads_v_; }
-    [[nodiscard]] index_t d_k() const noexcept { return d_k_; }
-    [[nodiscard]] index_t d_v() const noexcept { return d_v_; }
+    [[nodiscard]] index_t conv_dim() const noexcept { return layout_.conv_dim; }
+    [[nodiscard]] index_t conv_taps() const noexcept { return layout_.conv_taps; }
+    [[nodiscard]] index_t n_heads_k() const noexcept { return layout_.n_heads_k; }
+    [[nodiscard]] index_t n_heads_v() const noexcept { return layout_.n_heads_v; }
+    [[nodiscard]] index_t d_k() const noexcept { return layout_.d_k; }
+    [[nodiscard]] index_t d_v() const noexcept { return layout_.d_v; }
+    [[nodiscard]] HeadMap head_map() const noexcept { return head_map_; }
+    /// R: tokens of a slot that can be pending.
+    [[nodiscard]] index_t max_rollback() const noexcept { return layout_.rollback; }
 
-    /// [n_slots, W - 1, conv_dim], oldest input first; channels q, k, v.
+    /// [n_slots, W - 1 + R, conv_dim], oldest input first; channels q, k, v. With n updates pending
+    /// the state of the convolution is rows n to n + W - 2.
     [[nodiscard]] View<float, 3> conv(index_t layer) const {
         check_layer("StateSlots::conv", layer);
         return {bases_[at(layer)],
-                {n_slots(), conv_taps_, conv_dim_},
-                {options_.slot_stride, conv_dim_, 1}};
+                {n_slots(), layout_.conv_rows(), conv_dim()},
+                {options_.slot_stride, conv_dim(), 1}};
     }
     /// [n_slots, H_v, d_k, d_v]. Throws `Error` when the states are stored as something else than
     /// S.
@@ -138,33 +149,175 @@ class StateSlots {
         }
         return recurrent_as<float>(layer);
     }
+    /// What was not written into the recurrent state of each slot yet: of slot s and this layer,
+    /// `progress(s, layer).pending` updates.
+    [[nodiscard]] PendingUpdates<float> pending_updates(index_t layer) const {
+        check_layer("StateSlots::pending_updates", layer);
+        if (max_rollback() == 0) return {};
+        float* const row = bases_[at(layer)];
+        const index_t stride = options_.slot_stride, R = max_rollback();
+        return {
+            {row + layout_.pending_k(),
+             {n_slots(), R, n_heads_k(), d_k()},
+             {stride, n_heads_k() * d_k(), d_k(), 1}},
+            {row + layout_.pending_u(),
+             {n_slots(), R, n_heads_v(), d_v()},
+             {stride, n_heads_v() * d_v(), d_v(), 1}},
+            {row + layout_.pending_log(), {n_slots(), R, n_heads_v()}, {stride, n_heads_v(), 1}}};
+    }
     /// What the recurrent state is stored as.
     [[nodiscard]] DType state_dtype() const noexcept { return options_.state; }
+
+    /// Tokens that the slot has read, without those of a tree that is still to be accepted. Throws
+    /// `Error` while its layers differ, as between the layers of one step.
+    [[nodiscard]] index_t position(index_t slot) const {
+        return whole("StateSlots::position", slot).position;
+    }
+    /// Tokens that can be taken back, those of a tree among them.
+    [[nodiscard]] index_t pending(index_t slot) const {
+        return whole("StateSlots::pending", slot).pending;
+    }
+    /// How far one layer of the slot is.
+    [[nodiscard]] const detail::SlotProgress& progress(index_t slot, index_t layer) const {
+        check_slot("StateSlots::progress", "slot", slot);
+        check_layer("StateSlots::progress", layer);
+        return progress_.at(layer, slot);
+    }
+
+    /// Afterwards the slot is as if its last `n_tokens` tokens had never been read, the convolution
+    /// included. Moves no state. Any number up to `pending(slot)`; of a tree all nodes, and what is
+    /// before them.
+    void rollback(index_t slot, index_t n_tokens) {
+        const char* const where = "StateSlots::rollback";
+        detail::SlotProgress p = whole(where, slot);
+        if (n_tokens < 0 || n_tokens > p.pending) {
+            detail::fail(
+                where, "n_tokens",
+                detail::concat("0 to ", p.pending, ", as many as are pending in slot ", slot),
+                detail::concat(n_tokens));
+        }
+        if (n_tokens > 0 && n_tokens < p.tree) {
+            detail::fail(where, "n_tokens",
+                         detail::concat("all ", p.tree, " nodes of the tree in slot ", slot,
+                                        ", or accept() of some"),
+                         detail::concat(n_tokens));
+        }
+        if (n_tokens == 0) return;
+        p.position -= n_tokens - p.tree;
+        p.pending -= n_tokens;
+        p.tree = 0;
+        progress_.set(slot, p);
+    }
+
+    /// Keeps one branch of the tree that the slot's last step read: `path` are nodes from the root
+    /// on, each the parent of the next; an empty path keeps none. What was pending before the tree
+    /// stays. Copies the branch's updates and convolution inputs together.
+    void accept(index_t slot, std::span<const index_t> path) {
+        const char* const where = "StateSlots::accept";
+        detail::SlotProgress p = whole(where, slot);
+        if (p.tree == 0) {
+            detail::fail(where, "slot", "a slot whose last step was a tree",
+                         detail::concat("slot ", slot, ", where none is open"));
+        }
+        index_t before = -1;
+        for (std::size_t i = 0; i < path.size(); ++i) {
+            const index_t node = path[i];
+            if (node < 0 || node >= p.tree) {
+                detail::fail(where, detail::concat("path[", i, "]"), detail::range_text(p.tree),
+                             detail::concat(node));
+            }
+            if (progress_.parent(slot, node) != before) {
+                detail::fail(
+                    where, detail::concat("path[", i, "]"),
+                    detail::concat("a node whose parent is ", before),
+                    detail::concat(node, ", whose parent is ", progress_.parent(slot, node)));
+            }
+            before = node;
+        }
+        const index_t first = p.pending - p.tree;
+        const auto accepted = static_cast<index_t>(path.size());
+        for (index_t l = 0; l < n_layers(); ++l) {
+            for (index_t i = 0; i < accepted; ++i)
+                move_update(l, slot, first + path[at(i)], first + i);
+        }
+        p.pending = first + accepted;
+        p.position += accepted;
+        p.tree = 0;
+        progress_.set(slot, p);
+    }
+
+    /// Writes the pending updates of one layer of a slot into its state; nothing can be taken back
+    /// then. Steps do this by themselves when they need room.
+    void flush(index_t slot, index_t layer) {
+        check_slot("StateSlots::flush", "slot", slot);
+        check_layer("StateSlots::flush", layer);
+        const detail::SlotProgress& p = progress_.at(layer, slot);
+        if (p.tree > 0) {
+            detail::fail("StateSlots::flush", "slot", "no tree, or one of which a path is accepted",
+                         detail::concat("slot ", slot, " with a tree of ", p.tree, " nodes"));
+        }
+        if (p.pending == 0) return;
+        const StateView<float> states = recurrent_state(layer);
+        states.visit([&]<class S>(const View<S, 4>& view) {
+            detail::for_each_logical_element(states, pending_updates(layer), head_map_, slot,
+                                             p.pending,
+                                             [&](index_t h, index_t i, index_t j, double s) {
+                                                 view(slot, h, i, j) = detail::from_double<S>(s);
+                                             });
+        });
+        float* const rows = row(layer, slot);
+        std::memmove(rows, rows + p.pending * conv_dim(),
+                     static_cast<std::size_t>(conv_taps() * conv_dim()) * sizeof(float));
+        progress_.settle(layer, slot);
+    }
+    /// Of all layers.
+    void flush(index_t slot) {
+        check_slot("StateSlots::flush", "slot", slot);
+        for (index_t l = 0; l < n_layers(); ++l) flush(slot, l);
+    }
 
     /// Zeros in every layer of the slot. A fresh start needs no reset.
     void reset(index_t slot) {
         check_slot("StateSlots::reset", "slot", slot);
-        for (index_t l = 0; l < n_layers(); ++l) std::memset(row(l, slot), 0, row_bytes_);
+        for (index_t l = 0; l < n_layers(); ++l) std::memset(row(l, slot), 0, row_bytes());
+        progress_.set(slot, {});
     }
 
-    /// Makes `to` an equal of `from` in every layer. Copying a slot to itself does nothing.
+    /// Makes `to` an equal of `from` in every layer, pending updates included. Copying a slot to
+    /// itself does nothing.
     void copy(index_t from, index_t to) {
         check_slot("StateSlots::copy", "from", from);
         check_slot("StateSlots::copy", "to", to);
         if (from == to) return;
-        for (index_t l = 0; l < n_layers(); ++l) std::memcpy(row(l, to), row(l, from), row_bytes_);
+        for (index_t l = 0; l < n_layers(); ++l) std::memcpy(row(l, to), row(l, from), row_bytes());
+        progress_.copy(from, to);
+    }
+
+    /// For layers: what ops need to know about a sequence's slot, in this layer.
+    [[nodiscard]] SequenceSpan with_pending(index_t layer, SequenceSpan sequence) const noexcept {
+        sequence.pending = progress_.at(layer, sequence.slot).pending;
+        return sequence;
+    }
+    /// For layers: a forward of this layer has run this sequence.
+    void advance(index_t layer, const SequenceSpan& sequence) noexcept {
+        progress_.advance(layer, sequence);
     }
 
     /// Throws unless this arena holds the state of such a layer.
     void check_matches(std::string_view function, const LayerConfig& config) const {
         const Shape<4> expected{config.n_heads_v, config.d_k, config.d_v, config.conv_dim()};
-        const Shape<4> found{n_heads_v_, d_k_, d_v_, conv_dim_};
-        if (expected != found || config.conv_taps() != conv_taps_) {
+        const Shape<4> found{n_heads_v(), d_k(), d_v(), conv_dim()};
+        if (expected != found || config.conv_taps() != conv_taps()) {
             detail::fail(function, "slots",
                          detail::concat(
                              "state of [H_v, d_k, d_v, conv_dim] = ", detail::shape_text(expected),
                              " and ", config.conv_taps(), " conv taps"),
-                         detail::concat(detail::shape_text(found), " and ", conv_taps_));
+                         detail::concat(detail::shape_text(found), " and ", conv_taps()));
+        }
+        if (config.head_map != head_map_ && config.heads_per_group() > 1) {
+            detail::fail(function, "slots",
+                         detail::concat("state of ", name_of(config.head_map), " heads"),
+                         detail::concat(name_of(head_map_), " heads"));
         }
     }
 
@@ -191,13 +344,10 @@ class StateSlots {
     /// Sizes only: the layers' addresses are still to be set.
     StateSlots(const Sizes& sizes, const LayerConfig& config)
         : options_(sizes.resolved),
-          conv_dim_(config.conv_dim()),
-          conv_taps_(config.conv_taps()),
-          n_heads_v_(config.n_heads_v),
-          d_k_(config.d_k),
-          d_v_(config.d_v),
-          row_bytes_(static_cast<std::size_t>(bytes_per_slot(config, 1, options_.state))),
-          bases_(static_cast<std::size_t>(options_.layers), nullptr) {}
+          layout_(config, options_.state, options_.rollback),
+          head_map_(config.head_map),
+          bases_(static_cast<std::size_t>(options_.layers), nullptr),
+          progress_(options_.layers, options_.slots, options_.rollback) {}
 
     static StateSlotsOptions with_layers(StateSlotsOptions options, std::size_t layers) {
         options.layers = static_cast<index_t>(layers);
@@ -214,7 +364,11 @@ class StateSlots {
             detail::fail(kName, "state", "a DType",
                          detail::concat(static_cast<index_t>(options.state)));
         }
-        const index_t row = row_floats(config, options.state);
+        if (options.rollback < 0 || options.rollback > kMaxPending) {
+            detail::fail(kName, "rollback", detail::concat("0 to ", kMaxPending),
+                         detail::concat(options.rollback));
+        }
+        const index_t row = row_floats(config, options.state, options.rollback);
         if (options.slot_stride == 0) options.slot_stride = (row + 15) / 16 * 16;
         if (options.layer_stride == 0) options.layer_stride = options.slots * options.slot_stride;
         detail::check_at_least(kName, "slot_stride", options.slot_stride, row);
@@ -240,16 +394,38 @@ class StateSlots {
     template <class S>
     [[nodiscard]] View<S, 4> recurrent_as(index_t layer) const noexcept {
         constexpr auto per_float = static_cast<index_t>(sizeof(float) / sizeof(S));
-        void* const first = bases_[at(layer)] + conv_taps_ * conv_dim_;
+        void* const first = bases_[at(layer)] + layout_.recurrent();
         return {static_cast<S*>(first),
-                {n_slots(), n_heads_v_, d_k_, d_v_},
-                {options_.slot_stride * per_float, d_k_ * d_v_, d_v_, 1}};
+                {n_slots(), n_heads_v(), d_k(), d_v()},
+                {options_.slot_stride * per_float, d_k() * d_v(), d_v(), 1}};
+    }
+
+    [[nodiscard]] std::size_t row_bytes() const noexcept {
+        return static_cast<std::size_t>(layout_.row()) * sizeof(float);
+    }
+    [[nodiscard]] const detail::SlotProgress& whole(std::string_view function, index_t slot) const {
+        check_slot(function, "slot", slot);
+        return progress_.whole(function, slot);
+    }
+    /// Update `from` of a slot becomes update `to`, with its input of the convolution.
+    void move_update(index_t layer, index_t slot, index_t from, index_t to) noexcept {
+        if (from == to) return;
+        float* const base = row(layer, slot);
+        const auto move = [=](index_t first, index_t width) noexcept {
+            std::memcpy(base + first + to * width, base + first + from * width,
+                        static_cast<std::size_t>(width) * sizeof(float));
+        };
+        move(conv_taps() * conv_dim(), conv_dim());
+        move(layout_.pending_k(), n_heads_k() * d_k());
+        move(layout_.pending_u(), n_heads_v() * d_v());
+        move(layout_.pending_log(), n_heads_v());
     }
 
     StateSlotsOptions options_;
-    index_t conv_dim_, conv_taps_, n_heads_v_, d_k_, d_v_;
-    std::size_t row_bytes_;
+    detail::SlotLayout layout_;
+    HeadMap head_map_;
     std::vector<float*> bases_;  ///< per layer: the row of slot 0
+    detail::SlotProgressTable progress_;
     std::unique_ptr<float, Free> owned_;
 };
 

@@ -89,6 +89,12 @@ class Carver {
         return {reinterpret_cast<T*>(piece), shape};
     }
 
+    template <class T>
+    [[nodiscard]] std::span<T> take_span(index_t n) noexcept {
+        std::byte* const piece = take_bytes(n * static_cast<index_t>(sizeof(T)));
+        return {reinterpret_cast<T*>(piece), piece == nullptr ? 0 : static_cast<std::size_t>(n)};
+    }
+
     [[nodiscard]] std::byte* take_bytes(index_t bytes) noexcept {
         std::byte* const piece = base_ == nullptr ? nullptr : base_ + used_;
         used_ +=

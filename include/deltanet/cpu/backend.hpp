@@ -108,6 +108,18 @@ class CpuBackend {
     /// `scratch` is aligned to 64 bytes.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
+        scan(args, scratch);
+        if (args.pending.capacity() == 0) return;
+        const auto n = static_cast<index_t>(args.sequences.size());
+        executor_.parallel_for(n, [&](index_t i, index_t) {
+            detail::append_keys(args.pending, args.sequences[static_cast<std::size_t>(i)], args.k,
+                                args.decay_log.heads());
+        });
+    }
+
+  private:
+    template <class T>
+    void scan(const DeltaRuleArgs<T>& args, std::span<std::byte> scratch) {
         const cpu::DeltaSizes sizes = Scan<T>::sizes(args, workers());
         if (sizes.window_tokens == 0) return execute(cpu::DeltaScanArgs<T>{args}, scratch);
         cpu::DeltaWindow<T> window{
@@ -120,7 +132,6 @@ class CpuBackend {
         }
     }
 
-  private:
     template <class Args>
     using PlanOf = typename cpu::PlanOf<Arch, Args>::type;
     template <class T>

@@ -77,8 +77,10 @@ class Plan<Arch, Conv1dArgs<T>> {
         bool packed = false;
         for (const SequenceSpan& sequence : args_.sequences) {
             const bool opens = opened_by(sequence) == task / blocks_;
-            // The tokens that read the old state are all the opening block's.
-            const index_t reading = std::min(sequence.n_tokens, args_.weight.size(1) - 1);
+            // The tokens that read the old state are all the opening block's: any of a tree's may.
+            const index_t taps = args_.weight.size(1) - 1;
+            const index_t reading =
+                sequence.parents.empty() ? std::min(sequence.n_tokens, taps) : sequence.n_tokens;
             const index_t row = first_row - sequence.first_token;
             const index_t first = opens ? 0 : std::max(reading, row);
             const index_t last =
@@ -105,11 +107,14 @@ class Plan<Arch, Conv1dArgs<T>> {
                 .n_taps = args_.weight.size(1),
                 .n_channels = n_channels,
                 .fresh = sequence.start == Start::fresh,
+                .step = pending_step(sequence, args_.rollback),
+                .pending = sequence.start == Start::fresh ? 0 : sequence.pending,
+                .parents = sequence.parents.empty() ? nullptr : sequence.parents.data(),
                 .head = norm_ ? args_.norm->d : n_channels,
                 .eps = norm_ ? static_cast<T>(args_.norm->eps) : T(0),
                 .max_form = norm_ && args_.norm->form == L2Form::max};
             kernels::conv1d<Arch, T, W, Silu, Normed>(weights, arguments);
-            if (opens) kernels::conv1d_update_state<Arch>(arguments, arguments.n_taps - 1);
+            if (opens) kernels::conv1d_update_state<Arch>(arguments, taps);
         }
     }
 

@@ -12,6 +12,7 @@
 #include <deltanet/cpu/kernels/chunk_prepare_channels.hpp>
 #include <deltanet/cpu/kernels/chunk_scan.hpp>
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
+#include <deltanet/cpu/kernels/pending_gates.hpp>
 #include <deltanet/cpu/plan.hpp>
 #include <deltanet/ops/delta_rule.hpp>
 
@@ -108,6 +109,7 @@ class DeltaCall {
 
     /// By the sequence's own length only: what else is in the batch must not change its result.
     [[nodiscard]] bool takes_chunks(const SequenceSpan& sequence) const noexcept {
+        if (pending_step(sequence, args_.pending.capacity()).appends) return false;
         return sequence.n_tokens > 0 && (args_.mode == ScanMode::chunked ||
                                          (args_.mode == ScanMode::automatic &&
                                           sequence.n_tokens >= tuning::chunked_from_tokens));
@@ -203,7 +205,8 @@ class DeltaCall {
     [[nodiscard]] static constexpr index_t worker_bytes(GateKind gate, index_t d_k, index_t d_v,
                                                         index_t heads_per_group,
                                                         ScanMode mode) noexcept {
-        const index_t recurrent = kernels::RecurrentScratch<Arch, T>::bytes(gate, d_k);
+        const index_t recurrent = std::max(kernels::RecurrentScratch<Arch, T>::bytes(gate, d_k),
+                                           kernels::PendingScratch<Arch, T>::bytes(d_k));
         const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
         if (mode == ScanMode::recurrent) return recurrent;
         index_t bytes = std::max(recurrent, PlainScratch::bytes(gate, d_k, panels));

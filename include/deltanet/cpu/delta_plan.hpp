@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Plan of a scan of the delta rule over a window (delta_call.hpp). Its items are parts of the
-/// state columns of all value heads of one key head of one sequence: key heads because their value
-/// heads share the products of keys and queries, parts so that few heads still feed many workers.
-/// Columns never mix. A task is one item of a long sequence or many of short ones.
+/// Plan of a scan of the delta rule over a window (delta_call.hpp). A task is one item of a long
+/// sequence or many of short ones.
 #pragma once
 
-#include <deltanet/cpu/delta_call.hpp>
+#include <deltanet/cpu/delta_pending_items.hpp>
 
 namespace deltanet::cpu {
 
 template <class Arch, class T>
-class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
+class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     using Call = DeltaCall<Arch, T>;
-    using Call::unit_cols, Call::panel_cols;
+    using Items = DeltaPendingItems<Arch, T>;
 
   public:
     Plan(const DeltaScanArgs<T>& args, index_t workers) noexcept
-        : Call(args.rule),
-          window_(args.window),
+        : Items(args, workers),
           worker_bytes_(Call::sizes(args.rule, workers).worker_bytes),
-          n_parts_(Call::choose_parts(workers)) {
-        items_per_task_ = choose_items(workers);
-    }
+          items_per_task_(choose_items(workers)) {}
 
     [[nodiscard]] index_t n_tasks() const noexcept {
         return (n_items() + items_per_task_ - 1) / items_per_task_;
@@ -38,48 +33,20 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
     }
 
   private:
-    using Call::args_, Call::gate_, Call::n_heads_k_, Call::d_k_, Call::d_v_;
-    using Call::heads_per_group_;
-    using Call::units_per_head_, Call::scale_, Call::takes_chunks, Call::choose_products;
-
-    /// Columns [first, first + width) of value head h, the head-th of its key head.
-    struct Columns {
-        index_t h;
-        index_t head;
-        index_t first;
-        index_t width;
-    };
-
-    /// An item is one part of the columns of one key head of one sequence.
-    [[nodiscard]] index_t n_items() const noexcept {
-        const index_t units = heads_per_group_ * units_per_head_;
-        return units == 0 ? 0
-                          : static_cast<index_t>(args_.sequences.size()) * n_heads_k_ * n_parts_;
-    }
-    struct Item {
-        const SequenceSpan& sequence;
-        index_t ordinal;  ///< of the sequence among those in chunks
-        index_t key_head;
-        index_t first;  ///< units
-        index_t last;
-    };
-    [[nodiscard]] Item item_at(index_t item) const noexcept {
-        const index_t part = item % n_parts_;
-        const index_t units = heads_per_group_ * units_per_head_;
-        const auto index = static_cast<std::size_t>(item / n_parts_ / n_heads_k_);
-        index_t ordinal = 0;
-        if (window_.records != nullptr) {
-            for (std::size_t i = 0; i < index; ++i) ordinal += takes_chunks(args_.sequences[i]);
-        }
-        return {args_.sequences[index], ordinal, item / n_parts_ % n_heads_k_,
-                part * units / n_parts_, (part + 1) * units / n_parts_};
-    }
+    using Call::args_, Call::gate_, Call::d_k_, Call::d_v_, Call::heads_per_group_, Call::scale_;
+    using Call::panel_cols, Call::takes_chunks, Call::choose_products;
+    using Items::columns, Items::state_of, Items::next_head;
+    using Items::unit_cols, Items::window_, Items::units_per_head_, Items::n_items, Items::item_at;
+    using typename Items::Columns, typename Items::Item;
 
     /// `more`: the next item belongs to the same task.
     template <class S>
     void run_item(const View<S, 4>& state, index_t index, bool more, T* scratch) const noexcept {
         const Item item = item_at(index);
         const SequenceSpan& sequence = item.sequence;
+        const PendingStep step = Items::step_of(sequence);
+        if (step.folded > 0 && !step.appends && window_.first == 0)
+            Items::fold(state, item, scratch);
         if (takes_chunks(sequence)) {
             choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
                 chunk_scratch.carve(scratch, gate_, d_k_, heads_per_group_ * panels_per_head());
@@ -90,7 +57,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
         if (window_.first > 0) return;  // done with the first window
         if (sequence.start == Start::fresh) {
             for (index_t unit = item.first; unit < item.last; ++unit)
-                clear(state, sequence, columns(item.key_head, unit));
+                Items::clear(state, sequence, columns(item.key_head, unit));
         }
         if (sequence.n_tokens == 0) return;
         const S* after = nullptr;
@@ -98,19 +65,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
             const Item next = item_at(index + 1);
             after = state_of(state, next.sequence, columns(next.key_head, next.first));
         }
+        if (step.appends) return Items::run_pending(state, item, after, scratch);
         run_recurrent(state, sequence, item.key_head, item.first, item.last, after, scratch);
-    }
-
-    template <class S>
-    [[nodiscard]] static S* state_of(const View<S, 4>& state, const SequenceSpan& sequence,
-                                     const Columns& c) noexcept {
-        return state.ptr(sequence.slot, c.h, 0, c.first);
-    }
-
-    [[nodiscard]] Columns columns(index_t key_head, index_t unit) const noexcept {
-        const index_t head = unit / units_per_head_;
-        const index_t first = unit % units_per_head_ * unit_cols;
-        return {Call::value_head(key_head, head), head, first, std::min(unit_cols, d_v_ - first)};
     }
 
     /// Short sequences, which are bound by memory, go many to a task, so that the state of one is
@@ -120,24 +76,6 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
             if (takes_chunks(sequence)) return 1;
         }
         return std::max<index_t>(1, n_items() / (workers * tuning::tasks_per_worker));
-    }
-
-    template <class S>
-    void clear(const View<S, 4>& state, const SequenceSpan& sequence,
-               const Columns& c) const noexcept {
-        for (index_t i = 0; i < d_k_; ++i) {
-            S* const row = state.ptr(sequence.slot, c.h, i, c.first);
-            for (index_t j = 0; j < c.width; ++j) row[j] = S{};
-        }
-    }
-
-    /// The state of the value head behind that of `unit`.
-    template <class S>
-    [[nodiscard]] const S* next_head(const View<S, 4>& state, const SequenceSpan& sequence,
-                                     index_t key_head, index_t unit, index_t last_unit,
-                                     const S* after) const noexcept {
-        const index_t next = (unit / units_per_head_ + 1) * units_per_head_;
-        return next < last_unit ? state_of(state, sequence, columns(key_head, next)) : after;
     }
 
     /// `after`: the first state of the task's next item, null for none.
@@ -304,10 +242,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaCall<Arch, T> {
         return (d_v_ + panel_cols - 1) / panel_cols;
     }
 
-    DeltaWindow<T> window_;
     index_t worker_bytes_;
-    index_t n_parts_;
-    index_t items_per_task_ = 1;
+    index_t items_per_task_;
 };
 
 }  // namespace deltanet::cpu

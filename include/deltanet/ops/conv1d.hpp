@@ -5,11 +5,14 @@
 /// sequence
 ///   y[t, c] = silu( bias[c] + sum_i weight[c, i] u[t - (W - 1) + i, c] )
 /// where u[t] is input row t for t >= 0 and a row of the state before that. Tap W - 1 multiplies
-/// the current token. The state keeps the last W - 1 raw inputs, oldest first. Where the channels
-/// are heads of queries or keys, their L2 norm (ops/l2norm.hpp) can be part of the same pass.
+/// the current token. The state keeps the last W - 1 raw inputs, oldest first, and behind them
+/// those of up to R tokens that can be taken back: with n updates pending (ops/pending_updates.hpp)
+/// a sequence goes on from rows n to n + W - 2. Where the channels are heads of queries or keys,
+/// their L2 norm (ops/l2norm.hpp) can be part of the same pass.
 #pragma once
 
 #include <deltanet/ops/l2norm.hpp>
+#include <deltanet/ops/pending_updates.hpp>
 #include <deltanet/sequence.hpp>
 #include <deltanet/views.hpp>
 
@@ -30,11 +33,12 @@ struct Conv1dArgs {
                               ///< mod (C / groups))
     View<const T, 2> weight;  ///< [C, W], W from 2 to 8, any strides
     View<const T, 1> bias{};  ///< [C], or empty for none
-    View<T, 3> state;         ///< [n_slots, W - 1, C], read and written; oldest first
+    View<T, 3> state;         ///< [n_slots, W - 1 + R, C], read and written; oldest first
     View<T, 2> output;        ///< [n_tokens, C]
     std::span<const SequenceSpan> sequences;
     bool silu = true;                ///< false: the bare convolution
     std::optional<HeadNorm> norm{};  ///< of the outputs; the same bits as `l2norm` afterwards
+    index_t rollback = 0;            ///< R
 };
 
 namespace detail {
@@ -47,7 +51,9 @@ void check_conv1d(const char* where, const Conv1dArgs<T>& args) {
     check_tensor(where, "input", args.input, args.input.shape());
     check_shape(where, "weight", args.weight, {channels, width});
     if (args.bias.data() != nullptr) check_shape(where, "bias", args.bias, {channels});
-    check_tensor(where, "state", args.state, {args.state.size(0), width - 1, channels});
+    check_tensor(where, "state", args.state,
+                 {args.state.size(0), width - 1 + args.rollback, channels});
+    check_pending_counts(where, args.sequences, args.rollback);
     check_tensor(where, "output", args.output, {n_tokens, channels});
     if (args.norm && (args.norm->d < 1 || channels % args.norm->d != 0)) {
         fail(where, "norm.d", concat("a divisor of the ", channels, " channels"),

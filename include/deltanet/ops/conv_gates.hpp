@@ -19,11 +19,12 @@ struct ConvGatesArgs {
     View<const T, 3> v;       ///< [n_tokens, groups, C_v / groups]
     View<const T, 2> weight;  ///< [C, W], C = C_q + C_k + C_v in this order, W from 2 to 8
     View<const T, 1> bias{};  ///< [C], or empty for none
-    View<T, 3> state;         ///< [n_slots, W - 1, C], read and written; oldest first
+    View<T, 3> state;         ///< [n_slots, W - 1 + R, C], read and written; oldest first
     View<T, 2> output;        ///< [n_tokens, C]
     std::span<const SequenceSpan> sequences;
     std::optional<HeadNorm> norm{};  ///< of q and k
     GatesArgs<T> gates;
+    index_t rollback = 0;  ///< R
 
     /// The three convolutions.
     [[nodiscard]] std::array<Conv1dArgs<T>, 3> convolutions() const {
@@ -38,7 +39,8 @@ struct ConvGatesArgs {
                         .state = state.slice(2, channel, n),
                         .output = output.slice(1, channel, n),
                         .sequences = sequences,
-                        .norm = i < 2 ? norm : std::nullopt};
+                        .norm = i < 2 ? norm : std::nullopt,
+                        .rollback = rollback};
             channel += n;
         }
         return parts;
@@ -66,7 +68,9 @@ void check_conv_gates(const char* where, const ConvGatesArgs<T>& args) {
     if (width < 2 || width > 8) fail(where, "weight", "2 to 8 taps", concat(width));
     check_shape(where, "weight", args.weight, {channels, width});
     if (args.bias.data() != nullptr) check_shape(where, "bias", args.bias, {channels});
-    check_tensor(where, "state", args.state, {args.state.size(0), width - 1, channels});
+    check_tensor(where, "state", args.state,
+                 {args.state.size(0), width - 1 + args.rollback, channels});
+    check_pending_counts(where, args.sequences, args.rollback);
     check_tensor(where, "output", args.output, {n_tokens, channels});
     check_gates("conv_gates.gates", args.gates, n_tokens);
     check_sequences(where, args.sequences, n_tokens, args.state.size(0));

@@ -15,6 +15,7 @@
 
 #include <deltanet/layer_config.hpp>
 #include <deltanet/ops/decay_view.hpp>
+#include <deltanet/ops/pending_updates.hpp>
 #include <deltanet/ops/state_view.hpp>
 #include <deltanet/sequence.hpp>
 #include <deltanet/views.hpp>
@@ -36,7 +37,42 @@ struct DeltaRuleArgs {
     double scale = 0.0;  ///< of q; 0 means d_k^(-1/2)
     ScanMode mode = ScanMode::automatic;
     ScanCompute compute = ScanCompute::f32;
+    PendingUpdates<T> pending{};  ///< read, appended to and folded; no data: there are none
 };
+
+namespace detail {
+template <class T>
+void check_pending(const char* where, const DeltaRuleArgs<T>& args) {
+    const PendingUpdates<T>& pending = args.pending;
+    const index_t capacity = pending.capacity();
+    check_pending_counts(where, args.sequences, capacity);
+    if (capacity == 0) return;
+    if (capacity > kMaxPending) {
+        fail(where, "pending.k", concat("at most ", kMaxPending, " updates a slot"),
+             concat(capacity));
+    }
+    if (args.decay_log.per_channel()) {
+        fail(where, "decay_log", "one decay per value head, for updates that stay pending",
+             "one per key channel");
+    }
+    const index_t n_slots = args.state.size(0), n_heads_v = args.v.size(1);
+    check_tensor(where, "pending.k", pending.k,
+                 {n_slots, capacity, args.k.size(1), args.k.size(2)});
+    check_tensor(where, "pending.u", pending.u, {n_slots, capacity, n_heads_v, args.v.size(2)});
+    check_tensor(where, "pending.decay_log", pending.decay_log, {n_slots, capacity, n_heads_v});
+    const auto apart = [&](const auto& view, const char* name) {
+        check_disjoint(where, name, view, "output", args.output);
+        check_disjoint(where, name, view, "q", args.q);
+        check_disjoint(where, name, view, "k", args.k);
+        check_disjoint(where, name, view, "v", args.v);
+        check_disjoint(where, name, view, "decay_log", args.decay_log.heads());
+        check_disjoint(where, name, view, "beta", args.beta);
+    };
+    apart(pending.k, "pending.k");
+    apart(pending.u, "pending.u");
+    apart(pending.decay_log, "pending.decay_log");
+}
+}  // namespace detail
 
 /// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence
 /// names are not touched. Innermost strides of q, k, v, state, output and decays per channel are 1;
@@ -87,6 +123,7 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     check_apart(args.decay_log.channels(), "decay_log");
     check_apart(args.beta, "beta");
     detail::check_sequences(where, args.sequences, n_tokens, args.state.size(0));
+    detail::check_pending(where, args);
     const index_t needed = backend.delta_rule_scratch_bytes(args);
     if (static_cast<index_t>(scratch.size()) < needed) {
         detail::fail(where, "scratch", detail::concat("at least ", needed, " bytes"),

@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 namespace deltanet {
 
@@ -66,6 +67,24 @@ class StateView {
 };
 
 namespace detail {
+
+/// An element of a state, whatever it is stored as.
+template <class S>
+[[nodiscard]] constexpr double as_double(S value) noexcept {
+    if constexpr (std::is_arithmetic_v<S>) {
+        return static_cast<double>(value);
+    } else {
+        return static_cast<double>(to_float(value));
+    }
+}
+template <class S>
+[[nodiscard]] constexpr S from_double(double value) noexcept {
+    if constexpr (std::is_arithmetic_v<S>) {
+        return static_cast<S>(value);
+    } else {
+        return from_float<S>(static_cast<float>(value));
+    }
+}
 
 /// f(h, i, j, element) over the state in one slot, whatever it is stored as.
 template <class T, class F>

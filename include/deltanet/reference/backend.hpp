@@ -10,6 +10,7 @@
 #include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/reference/conv1d.hpp>
 #include <deltanet/reference/delta_rule_chunked.hpp>
+#include <deltanet/reference/delta_rule_pending.hpp>
 #include <deltanet/reference/delta_rule_recurrent.hpp>
 #include <deltanet/reference/gated_rmsnorm.hpp>
 #include <deltanet/reference/gates.hpp>
@@ -74,6 +75,8 @@ class ReferenceBackend {
     /// `automatic` is the recurrent form here.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte>) {
+        reference::fold_pending(args);
+        reference::delta_rule_pending(args);
         args.mode == ScanMode::chunked ? reference::delta_rule_chunked(args)
                                        : reference::delta_rule_recurrent(args);
     }

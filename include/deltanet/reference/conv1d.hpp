@@ -18,10 +18,11 @@ void conv1d(const Conv1dArgs<T>& args) {
 
     for (const SequenceSpan& sequence : args.sequences) {
         const View<T, 2> state = args.state[sequence.slot];
+        const PendingStep step = pending_step(sequence, args.rollback);
         for (index_t c = 0; c < state.size(1); ++c) {
             double past[8] = {};  // the state of this channel, oldest first
             for (index_t i = 0; i < taps && sequence.start == Start::resume; ++i) {
-                past[i] = static_cast<double>(state(i, c));
+                past[i] = static_cast<double>(state(sequence.pending + i, c));
             }
             // u(t): input for t >= 0, state before that
             const auto u = [&](index_t t) {
@@ -31,14 +32,22 @@ void conv1d(const Conv1dArgs<T>& args) {
             };
             for (index_t t = 0; t < sequence.n_tokens; ++t) {
                 double y = args.bias.data() != nullptr ? static_cast<double>(args.bias(c)) : 0.0;
-                for (index_t i = 0; i < width; ++i) {
-                    y += static_cast<double>(args.weight(c, i)) * u(t - taps + i);
+                index_t token = t;
+                for (index_t i = width - 1; i >= 0; --i) {  // backwards along the tree
+                    y += static_cast<double>(args.weight(c, i)) * u(token);
+                    token = token < 0 ? token - 1 : parent_of(sequence, token);
                 }
                 args.output(sequence.first_token + t, c) = static_cast<T>(args.silu ? silu(y) : y);
             }
-            for (index_t i = 0; i < taps; ++i) {
-                state(i, c) = static_cast<T>(u(sequence.n_tokens - taps + i));
+            if (!step.appends) {
+                for (index_t i = 0; i < taps && (sequence.n_tokens > 0 || step.after == 0); ++i)
+                    state(i, c) = static_cast<T>(u(sequence.n_tokens - taps + i));
+                continue;
             }
+            for (index_t i = 0; i < taps && step.before == 0; ++i)
+                state(i, c) = static_cast<T>(past[i]);
+            for (index_t t = 0; t < sequence.n_tokens; ++t)
+                state(step.before + taps + t, c) = static_cast<T>(u(t));
         }
         if (!args.norm) continue;
         const View<T, 2> rows = args.output.slice(0, sequence.first_token, sequence.n_tokens);

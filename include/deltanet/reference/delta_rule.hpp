@@ -6,16 +6,9 @@
 #include <deltanet/ops/delta_rule.hpp>
 
 #include <cmath>
-#include <type_traits>
 #include <vector>
 
 namespace deltanet::reference {
-
-/// The key head that value head h reads.
-[[nodiscard]] constexpr index_t key_head(HeadMap map, index_t h, index_t n_heads_k,
-                                         index_t n_heads_v) {
-    return map == HeadMap::grouped ? h / (n_heads_v / n_heads_k) : h % n_heads_k;
-}
 
 /// One value head of one sequence: token t of the sequence is row first + t.
 template <class T>
@@ -53,16 +46,51 @@ struct HeadTask {
         args.state.visit([&](const auto& states) {
             for (index_t i = 0; i < d_k; ++i) {
                 for (index_t j = 0; j < d_v; ++j)
-                    state[at(i, j)] = to_double(states(sequence.slot, h, i, j));
+                    state[at(i, j)] = detail::as_double(states(sequence.slot, h, i, j));
             }
         });
         return state;
+    }
+    /// One token in the five steps of the formula; returns u [d_v].
+    std::vector<double> token(index_t t, std::vector<double>& state) const {
+        std::vector<double> u(static_cast<std::size_t>(d_v));
+        for (index_t i = 0; i < d_k; ++i) {  // 1. decay
+            const double decay = std::exp(decay_log(t, i));
+            for (index_t j = 0; j < d_v; ++j) state[at(i, j)] *= decay;
+        }
+        for (index_t j = 0; j < d_v; ++j) {
+            double read = 0.0;  // 2. read the decayed state
+            for (index_t i = 0; i < d_k; ++i) read += state[at(i, j)] * k(t, i);
+            u[static_cast<std::size_t>(j)] = beta(t) * (v(t, j) - read);  // 3. delta
+        }
+        for (index_t i = 0; i < d_k; ++i) {  // 4. write
+            for (index_t j = 0; j < d_v; ++j)
+                state[at(i, j)] += k(t, i) * u[static_cast<std::size_t>(j)];
+        }
+        for (index_t j = 0; j < d_v; ++j) {  // 5. output, after the write
+            double o = 0.0;
+            for (index_t i = 0; i < d_k; ++i) o += state[at(i, j)] * q(t, i);
+            output(t, j) = static_cast<T>(scale * o);
+        }
+        return u;
+    }
+    /// What pending update p makes of the state.
+    void apply_update(index_t p, std::vector<double>& state) const {
+        const PendingUpdates<T>& pending = args.pending;
+        const double decay = std::exp(static_cast<double>(pending.decay_log(sequence.slot, p, h)));
+        for (index_t i = 0; i < d_k; ++i) {
+            const auto key = static_cast<double>(pending.k(sequence.slot, p, h_k, i));
+            for (index_t j = 0; j < d_v; ++j) {
+                double& s = state[at(i, j)];
+                s = decay * s + key * static_cast<double>(pending.u(sequence.slot, p, h, j));
+            }
+        }
     }
     void store_state(const std::vector<double>& state) const {
         args.state.visit([&]<class S>(const View<S, 4>& states) {
             for (index_t i = 0; i < d_k; ++i) {
                 for (index_t j = 0; j < d_v; ++j)
-                    states(sequence.slot, h, i, j) = to_storage<S>(state[at(i, j)]);
+                    states(sequence.slot, h, i, j) = detail::from_double<S>(state[at(i, j)]);
             }
         });
     }
@@ -70,22 +98,6 @@ struct HeadTask {
   private:
     [[nodiscard]] std::size_t at(index_t i, index_t j) const {
         return static_cast<std::size_t>(i * d_v + j);
-    }
-    template <class S>
-    [[nodiscard]] static double to_double(S value) {
-        if constexpr (std::is_arithmetic_v<S>) {
-            return static_cast<double>(value);
-        } else {
-            return static_cast<double>(to_float(value));
-        }
-    }
-    template <class S>
-    [[nodiscard]] static S to_storage(double value) {
-        if constexpr (std::is_arithmetic_v<S>) {
-            return static_cast<S>(value);
-        } else {
-            return from_float<S>(static_cast<float>(value));
-        }
     }
 };
 
@@ -98,10 +110,18 @@ void for_each_head(const DeltaRuleArgs<T>& args, F&& f) {
     const double scale = args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(static_cast<double>(d_k));
     for (const SequenceSpan& sequence : args.sequences) {
         for (index_t h = 0; h < n_heads_v; ++h) {
-            f(HeadTask<T>{args, sequence, h, key_head(args.head_map, h, n_heads_k, n_heads_v), d_k,
-                          args.v.size(2), scale});
+            f(HeadTask<T>{args, sequence, h, key_head_of(args.head_map, h, n_heads_k, n_heads_v),
+                          d_k, args.v.size(2), scale});
         }
     }
+}
+
+/// The same for the sequences whose tokens do not become pending.
+template <class T, class F>
+void for_each_written_head(const DeltaRuleArgs<T>& args, F&& f) {
+    for_each_head(args, [&](const HeadTask<T>& head) {
+        if (!pending_step(head.sequence, args.pending.capacity()).appends) f(head);
+    });
 }
 
 }  // namespace deltanet::reference

@@ -21,7 +21,7 @@ namespace deltanet::reference {
 
 template <class T>
 void delta_rule_chunked(const DeltaRuleArgs<T>& args, index_t chunk = 64) {
-    for_each_head(args, [chunk](const HeadTask<T>& head) {
+    for_each_written_head(args, [chunk](const HeadTask<T>& head) {
         const auto at = [&](index_t i, index_t j) {
             return static_cast<std::size_t>(i * head.d_v + j);
         };

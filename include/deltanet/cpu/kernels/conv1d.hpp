@@ -12,6 +12,7 @@
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/transpose.hpp>
 #include <deltanet/cpu/tuning.hpp>
+#include <deltanet/ops/pending_updates.hpp>
 
 #include <utility>
 
@@ -53,37 +54,47 @@ template <class T>
 struct Conv1dBlock {
     const T* input;  ///< [n_tokens, n_channels]
     index_t input_stride;
-    T* state;  ///< [W - 1, n_channels], oldest first
+    T* state;  ///< [W - 1 + R, n_channels], oldest first
     index_t state_stride;
     T* output;  ///< [n_tokens, n_channels]
     index_t output_stride;
     index_t n_tokens;
     index_t first;  ///< tokens [first, last) are computed
     index_t last;
-    index_t n_taps;      ///< W or, with zero taps in front, less
-    index_t n_channels;  ///< at most tuning::conv_channels
-    bool fresh;          ///< the state is zeros and its memory is not read
-    index_t head;        ///< channels of a head, a divisor of n_channels; without a norm n_channels
-    T eps;               ///< of the norm
-    bool max_form;       ///< L2Form::max
+    index_t n_taps;          ///< W or, with zero taps in front, less
+    index_t n_channels;      ///< at most tuning::conv_channels
+    bool fresh;              ///< the state is zeros and its memory is not read
+    PendingStep step;        ///< what becomes of the state's rows
+    index_t pending;         ///< the first row that is read
+    const index_t* parents;  ///< of the tokens, see SequenceSpan; null for a chain
+    index_t head;   ///< channels of a head, a divisor of n_channels; without a norm n_channels
+    T eps;          ///< of the norm
+    bool max_form;  ///< L2Form::max
 };
 
-/// The last W - 1 rows of (old state, inputs). With fewer than W - 1 tokens some old rows move up,
-/// from a higher row to a lower one: in ascending order none is overwritten before it is read.
+/// The new state: with appended tokens what was there, or what was read of it, and the inputs
+/// behind; else the last W - 1 rows of (old state, inputs). Old rows move from a higher row to a
+/// lower one: in ascending order none is overwritten before it is read.
 template <class Arch, class T>
 void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
-    for (index_t i = 0; i < n_rows; ++i) {
-        T* const to = block.state + i * block.state_stride;
-        const index_t token = block.n_tokens - n_rows + i;
+    const auto row = [&](index_t i) noexcept { return block.state + i * block.state_stride; };
+    // What stood t rows behind the last old input, or is input t - 1.
+    const auto set = [&](index_t i, index_t token) noexcept {
         if (token >= 0) {
-            copy<Arch>(block.input + token * block.input_stride, to, block.n_channels);
+            copy<Arch>(block.input + token * block.input_stride, row(i), block.n_channels);
         } else if (block.fresh) {
-            fill_zero<Arch>(to, block.n_channels);
-        } else if (block.n_tokens > 0) {
-            copy<Arch>(block.state + (i + block.n_tokens) * block.state_stride, to,
-                       block.n_channels);
+            fill_zero<Arch>(row(i), block.n_channels);
+        } else if (block.pending + n_rows + token != i) {
+            copy<Arch>(row(block.pending + n_rows + token), row(i), block.n_channels);
         }
+    };
+    if (!block.step.appends) {
+        if (block.n_tokens == 0 && !block.fresh) return;
+        for (index_t i = 0; i < n_rows; ++i) set(i, block.n_tokens - n_rows + i);
+        return;
     }
+    for (index_t i = 0; i < n_rows && block.step.before == 0; ++i) set(i, i - n_rows);
+    for (index_t t = 0; t < block.n_tokens; ++t) set(block.step.before + n_rows + t, t);
 }
 
 /// Tokens, W - 1 + Tokens rows of u and as many rows of output as tokens.
@@ -145,26 +156,27 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
                                          const Conv1dBlock<T>& block, const T* zeros,
                                          index_t t) noexcept {
     Conv1dTile<Arch, T, W, Silu, Normed, Tokens> tile;
-    for (int r = 0; r < W - 1 + Tokens; ++r) {
-        const index_t token = t - (W - 1) + r;
+    index_t token = t + Tokens - 1;
+    for (int r = W - 1 + Tokens; r-- > 0;) {  // backwards, in a tree from parent to parent
         const index_t state_row = token + block.n_taps - 1;
         tile.rows[r] = token >= 0 ? block.input + token * block.input_stride
                        : block.fresh || state_row < 0
                            ? zeros
-                           : block.state + state_row * block.state_stride;
+                           : block.state + (block.pending + state_row) * block.state_stride;
+        token = token >= 0 && block.parents != nullptr ? block.parents[token] : token - 1;
     }
     for (int k = 0; k < Tokens; ++k) tile.out[k] = block.output + (t + k) * block.output_stride;
     tile.run(weights, block);
 }
 
-/// Tokens [first, last). The state is read only where first < W - 1.
+/// Tokens [first, last). In a chain the state is read only where first < W - 1.
 template <class Arch, class T, int W, bool Silu, bool Normed>
 void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
     constexpr int tokens = tuning::conv_tokens;
     alignas(64) T zeros[tuning::conv_channels];
     if (block.fresh || block.n_taps < W) fill_zero<Arch>(zeros, block.n_channels);
     index_t t = block.first;
-    for (; t + tokens <= block.last; t += tokens)
+    for (; t + tokens <= block.last && block.parents == nullptr; t += tokens)
         conv1d_tokens<Arch, T, W, Silu, Normed, tokens>(weights, block, zeros, t);
     for (; t < block.last; ++t)
         conv1d_tokens<Arch, T, W, Silu, Normed, 1>(weights, block, zeros, t);

@@ -36,6 +36,11 @@ class RegisterTile {
         });
     }
 
+    DELTANET_FORCE_INLINE void scale(T factor) noexcept {
+        const Batch f(factor);
+        each([=](Batch& acc, int, int) noexcept { acc = acc * f; });
+    }
+
     /// Row r times factors[r].
     DELTANET_FORCE_INLINE void scale_rows(const T* factors) noexcept {
         each([=](Batch& acc, int r, int) noexcept { acc = acc * Batch(factors[r]); });

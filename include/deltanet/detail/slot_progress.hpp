@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// How far every slot is in every layer: tokens that it has read, how many of them are pending, and
+/// whether the last of these are a tree that is still to be accepted. A step of a model moves one
+/// layer after the other; what concerns a slot as a whole wants all of them at the same place.
+#pragma once
+
+#include <deltanet/detail/check.hpp>
+#include <deltanet/ops/pending_updates.hpp>
+
+#include <span>
+#include <vector>
+
+namespace deltanet::detail {
+
+/// Of one slot in one layer.
+struct SlotProgress {
+    index_t position = 0;  ///< tokens, without those of a tree
+    index_t pending = 0;   ///< updates, with those of a tree
+    index_t tree = 0;      ///< nodes at the end of the pending updates
+
+    [[nodiscard]] bool operator==(const SlotProgress&) const = default;
+};
+
+class SlotProgressTable {
+  public:
+    SlotProgressTable(index_t layers, index_t slots, index_t rollback)
+        : n_layers_(layers),
+          n_slots_(slots),
+          rollback_(rollback),
+          entries_(static_cast<std::size_t>(layers * slots)),
+          parents_(static_cast<std::size_t>(slots * rollback)) {}
+
+    [[nodiscard]] const SlotProgress& at(index_t layer, index_t slot) const noexcept {
+        return entries_[static_cast<std::size_t>(layer * n_slots_ + slot)];
+    }
+    /// The same in all layers.
+    void set(index_t slot, const SlotProgress& progress) noexcept {
+        for (index_t l = 0; l < n_layers_; ++l) entry(l, slot) = progress;
+    }
+    void copy(index_t from, index_t to) noexcept {
+        for (index_t l = 0; l < n_layers_; ++l) entry(l, to) = at(l, from);
+        for (index_t t = 0; t < rollback_; ++t) parents(to)[t] = parents(from)[t];
+    }
+
+    /// Of the whole slot. Throws where its layers differ.
+    [[nodiscard]] const SlotProgress& whole(std::string_view function, index_t slot) const {
+        const SlotProgress& first = at(0, slot);
+        for (index_t l = 1; l < n_layers_; ++l) {
+            if (at(l, slot) == first) continue;
+            fail(function, concat("slot ", slot), "all layers at the same token",
+                 concat("layer 0 at ", text(first), ", layer ", l, " at ", text(at(l, slot))));
+        }
+        return first;
+    }
+
+    /// What a forward of a layer did for a sequence.
+    void advance(index_t layer, const SequenceSpan& sequence) noexcept {
+        SlotProgress& p = entry(layer, sequence.slot);
+        const PendingStep step = pending_step(sequence, rollback_);
+        const bool is_tree = !sequence.parents.empty();
+        if (sequence.start == Start::fresh) p.position = 0;
+        p.pending = step.after;
+        p.tree = is_tree ? sequence.n_tokens : 0;
+        p.position += is_tree ? 0 : sequence.n_tokens;
+        for (std::size_t t = 0; t < sequence.parents.size(); ++t)
+            parents(sequence.slot)[t] = sequence.parents[t];
+    }
+
+    /// Nothing is pending any more.
+    void settle(index_t layer, index_t slot) noexcept {
+        entry(layer, slot).pending = 0;
+        entry(layer, slot).tree = 0;
+    }
+
+    /// The parent of a node of the slot's tree.
+    [[nodiscard]] index_t parent(index_t slot, index_t node) const noexcept {
+        return parents_[static_cast<std::size_t>(slot * rollback_ + node)];
+    }
+
+  private:
+    [[nodiscard]] static std::string text(const SlotProgress& p) {
+        return concat(p.position, " with ", p.pending, " pending");
+    }
+    [[nodiscard]] SlotProgress& entry(index_t layer, index_t slot) noexcept {
+        return entries_[static_cast<std::size_t>(layer * n_slots_ + slot)];
+    }
+    [[nodiscard]] index_t* parents(index_t slot) noexcept {
+        return parents_.data() + slot * rollback_;
+    }
+
+    index_t n_layers_, n_slots_, rollback_;
+    std::vector<SlotProgress> entries_;
+    std::vector<index_t> parents_;  ///< [slots, R]
+};
+
+}  // namespace deltanet::detail
