@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// deltanet_bench [SUITE] [GOOGLE BENCHMARK OPTION...]: runs a suite (scan, decode, fused, layer,
-/// all) and prints a line for each case:
+/// state, all) and prints a line for each case:
 ///   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 /// us: microseconds per token; spread: (75th - 25th percentile) / median; cycles: of the core, per
 /// token-head or channel-token; floor_ratio: see support/suite.hpp; plain_us: the same in plain
-/// loops on one thread (support/plain.hpp), 0 where there are none.
+/// loops on one thread (support/plain.hpp), 0 where there are none. Cases with rivals add
+/// vs_<rival>=<x>: how many times as long the rival takes.
 #include "support/bandwidth.hpp"
 #include "support/peak.hpp"
 #include "support/suite.hpp"
@@ -54,6 +55,8 @@ void measure(benchmark::State& state, const CaseMaker& maker) {
     const double once = seconds(work.run);
     const int runs = std::max(1, static_cast<int>(std::ceil(kSampleSeconds / once)));
     std::vector<double> us, cycles, ratios;
+    std::vector<std::vector<double>> rivals(work.rivals.size());
+    for (const Rival& rival : work.rivals) rival.run();
     for (auto _ : state) {
         const double clock = clock_rate();
         const double floor = work.floor();
@@ -65,6 +68,8 @@ void measure(benchmark::State& state, const CaseMaker& maker) {
         us.push_back(time * 1e6 / work.tokens);
         cycles.push_back(time * clock / work.units);
         ratios.push_back(floor / time);
+        for (std::size_t i = 0; i < rivals.size(); ++i)
+            rivals[i].push_back(seconds(work.rivals[i].run) / time);
     }
     const double median = quantile(us, 0.5);
     state.counters["us"] = median;
@@ -72,7 +77,15 @@ void measure(benchmark::State& state, const CaseMaker& maker) {
     state.counters["cycles"] = quantile(cycles, 0.5);
     state.counters["floor_ratio"] = quantile(ratios, 0.5);
     state.counters["plain_us"] = plain_us(work);
-    state.SetLabel(work.note);
+    std::string label = work.note;
+    for (std::size_t i = 0; i < rivals.size(); ++i) {
+        const double ratio = quantile(rivals[i], 0.5);
+        state.counters["vs_" + work.rivals[i].name] = ratio;
+        char text[32];
+        std::snprintf(text, sizeof(text), "=%.3g", ratio);
+        label += (label.empty() ? "vs_" : " vs_") + work.rivals[i].name + text;
+    }
+    state.SetLabel(label);
 }
 
 /// One line a case, as soon as it is done.
@@ -129,7 +142,8 @@ int run(int argc, char** argv) {
     const std::map<std::string_view, Suite (*)()> suites = {{"scan", scan_suite},
                                                             {"decode", decode_suite},
                                                             {"fused", fused_suite},
-                                                            {"layer", layer_suite}};
+                                                            {"layer", layer_suite},
+                                                            {"state", state_suite}};
     const std::string_view wanted = argc > 1 && argv[1][0] != '-' ? argv[1] : "all";
     bool known = wanted == "all";
     for (const auto& [name, make] : suites) {
@@ -145,7 +159,8 @@ int run(int argc, char** argv) {
     }
     if (!known) {
         std::fprintf(
-            stderr, "deltanet_bench: SUITE: expected scan, decode, fused, layer or all, found %s\n",
+            stderr,
+            "deltanet_bench: SUITE: expected scan, decode, fused, layer, state or all, found %s\n",
             std::string(wanted).c_str());
         return 2;
     }

@@ -4,7 +4,7 @@
 #
 # bash bench/run.sh [SUITE] [GOOGLE BENCHMARK OPTION...]
 # Sets up what is missing, builds the benchmarks for this machine and runs a suite: scan, decode, fused,
-# layer or all (the default). Prints one line for each case,
+# layer, state or all (the default). Prints one line for each case,
 #   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 # and leaves the same as JSON and as a plot in build/native/bench/<suite>.json and .svg. What the numbers
 # mean: docs/performance.md. Environment: JOBS (all cores).
@@ -17,9 +17,9 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
     shift
 fi
 case $suite in
-    scan | decode | fused | layer | all) ;;
+    scan | decode | fused | layer | state | all) ;;
     *)
-        echo "bench/run.sh: SUITE: expected scan, decode, fused, layer or all, found $suite" >&2
+        echo "bench/run.sh: SUITE: expected scan, decode, fused, layer, state or all, found $suite" >&2
         exit 2
         ;;
 esac

@@ -15,6 +15,12 @@
 
 namespace deltanet::bench {
 
+/// Another way to the same end, measured in every sample beside the case.
+struct Rival {
+    std::string name;
+    std::function<void()> run;
+};
+
 struct Case {
     std::string name;  ///< <suite>_<dtype>_d<dk>[x<dv>]_<Hk>x<Hv>_T<tokens>_n<sequences>_t<threads>
     double tokens;     ///< per run: `us` is microseconds per token
@@ -23,6 +29,7 @@ struct Case {
     std::function<double()> floor;  ///< seconds that one run takes at the ceiling, measured now
     std::function<void()> plain{};  ///< the same call in plain loops (plain.hpp), if it has one
     std::string note{};             ///< printed at the end of the line
+    std::vector<Rival> rivals{};    ///< printed as vs_<name>: how many times as long each takes
 };
 
 /// Cases are made when their turn comes, as their buffers are large; a suite only says how.
@@ -37,6 +44,7 @@ using Suite = std::vector<CaseMaker>;
 [[nodiscard]] Suite decode_suite();
 [[nodiscard]] Suite fused_suite();
 [[nodiscard]] Suite layer_suite();
+[[nodiscard]] Suite state_suite();
 
 /// The threads of a case `_t<n>`; each number has one pool, which lives as long as the process.
 [[nodiscard]] ThreadPoolExecutor pool(index_t threads);

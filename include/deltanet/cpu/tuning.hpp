@@ -28,6 +28,10 @@ inline constexpr index_t chunked_from_tokens = 12;
 /// fit into the L1 cache or near it.
 inline constexpr index_t recurrent_tokens = 16;
 
+/// Rows of the state that a step with pending updates loads at a time, between as many rows of
+/// arithmetic.
+inline constexpr index_t pending_rows = 8;
+
 /// Streams in which the recurrent form fetches the next head's state.
 inline constexpr index_t fetch_streams = 4;
 

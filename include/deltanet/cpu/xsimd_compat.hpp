@@ -69,4 +69,22 @@ template <class T, class Arch>
     }
 }
 
+/// Stops g++ from loading x again at each of its uses, as operand of a multiply-add: in a tile of 4
+/// rows it would load 3 times for 2 multiply-adds where a core loads twice in that time (scan and
+/// verification of 4 tokens on a Zen 3 core: 22.3 and 17.3 thousand cycles a head).
+template <class T, class Arch>
+DELTANET_FORCE_INLINE void keep_in_register(xsimd::batch<T, Arch>& x) noexcept {
+#if defined(__x86_64__)
+    typename xsimd::batch<T, Arch>::register_type r = x;
+    asm("" : "+v"(r));
+    x = r;
+#elif defined(__aarch64__)
+    typename xsimd::batch<T, Arch>::register_type r = x;
+    asm("" : "+w"(r));
+    x = r;
+#else
+    static_cast<void>(x);
+#endif
+}
+
 }  // namespace deltanet::cpu::compat

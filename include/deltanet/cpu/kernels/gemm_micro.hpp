@@ -91,7 +91,8 @@ class RegisterTile {
     template <class Products, int... R>
     DELTANET_FORCE_INLINE void add_outer(const T* a, index_t lda, const T* b,
                                          std::integer_sequence<int, R...>) noexcept {
-        const BatchRow row = load_row(b, BatchIndices{});
+        BatchRow row = load_row(b, BatchIndices{});
+        for (Batch& batch : row.batch) compat::keep_in_register(batch);
         (add_row<Products, R>(Batch(a[R * lda]), row, BatchIndices{}), ...);
     }
 

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Random programs of everything that can happen to slots, and a model to check them with: for each
+/// slot the list of tokens that it should have read. A program is a list of plain numbers that mean
+/// something whatever the state is, so any part of a failing one can be left out: `shrink` looks
+/// for a short one that still fails.
+#pragma once
+
+#include "support/compare.hpp"
+#include "support/layer_fixture.hpp"
+#include <deltanet/deltanet.hpp>
+
+#include <functional>
+#include <random>
+#include <sstream>
+
+namespace deltanet::test {
+
+enum class Action : std::uint8_t {
+    append,
+    verify,
+    tree,
+    rollback,
+    fresh,
+    copy,
+    reset,
+    flush,
+    mixed
+};
+inline constexpr int n_actions = 9;
+
+struct Operation {
+    Action action;
+    std::uint32_t slot, other, count, random;  ///< taken modulo what is possible
+};
+using Program = std::vector<Operation>;
+
+[[nodiscard]] inline Program random_program(std::mt19937& generator, std::size_t length) {
+    const auto number = [&] { return static_cast<std::uint32_t>(generator()); };
+    Program program;
+    for (std::size_t i = 0; i < length; ++i) {
+        program.push_back({static_cast<Action>(number() % n_actions), number(), number(),
+                           number() % 40, number()});
+    }
+    return program;
+}
+
+[[nodiscard]] inline std::string text_of(const Program& program) {
+    std::ostringstream text;
+    for (const Operation& o : program) {
+        static constexpr const char* names[n_actions] = {
+            "append", "verify", "tree", "rollback", "fresh", "copy", "reset", "flush", "mixed"};
+        text << names[static_cast<int>(o.action)] << " slot " << o.slot << " other " << o.other
+             << " count " << o.count << " random " << o.random << '\n';
+    }
+    return text.str();
+}
+
+/// Leaves out operations and lowers counts as long as `fails` says so.
+[[nodiscard]] inline Program shrink(Program program,
+                                    const std::function<bool(const Program&)>& fails) {
+    for (bool smaller = true; smaller;) {
+        smaller = false;
+        for (std::size_t i = program.size(); i-- > 0;) {
+            Program without = program;
+            without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+            if (fails(without)) {
+                program = without;
+                smaller = true;
+                continue;
+            }
+            Program fewer = program;
+            fewer[i].count /= 2;
+            if (fewer[i].count != program[i].count && fails(fewer)) {
+                program = fewer;
+                smaller = true;
+            }
+        }
+    }
+    return program;
+}
+
+/// Slots of two layers with what they should have read.
+class ProgramRunner {
+  public:
+    static constexpr index_t n_slots = 3, n_layers = 2;
+
+    ProgramRunner(const RandomLayer& weights, const StateSlotsOptions& options)
+        : config_(weights.config),
+          slots_(config_, options),
+          replayed_(config_, {.slots = 1, .layers = n_layers}) {
+        for (index_t l = 0; l < n_layers; ++l)
+            layers_.emplace_back(config_, weights.split<ReferenceLinear>());
+    }
+
+    void run(const Program& program) {
+        for (const Operation& o : program) apply(o);
+    }
+
+    /// Largest relative difference of a slot's state, or of the output of one more token, from a
+    /// replay of the surviving tokens.
+    double worst_difference() {
+        double worst = 0.0;
+        for (index_t slot = 0; slot < n_slots; ++slot) {
+            const std::vector<int>& tokens = tokens_[at(slot)];
+            if (slots_.position(slot) != static_cast<index_t>(tokens.size())) return 1e9;
+            const auto n = static_cast<index_t>(tokens.size());
+            std::vector<float> all = rows(tokens);
+            for (index_t l = 0; l < n_layers; ++l) {
+                static_cast<void>(test::run(layers_[at(l)], one(n), all, replayed_, l));
+                const std::vector<double> expected = logical(replayed_, 0, l);
+                const double difference = relative_rms(logical(slots_, slot, l), expected);
+                if (n > 0) worst = std::max(worst, difference);
+                std::vector<float> next = rows({next_token_});
+                const std::vector<float> y =
+                    test::run(layers_[at(l)], one(1, Start::resume, slot), next, slots_, l);
+                const std::vector<float> y_replayed =
+                    test::run(layers_[at(l)], one(1, Start::resume), next, replayed_, l);
+                worst = std::max(worst, relative_rms(y, y_replayed));
+            }
+            tokens_[at(slot)].push_back(next_token_++);
+        }
+        return worst;
+    }
+
+  private:
+    using Layer = DeltaNetLayer<CpuBackend<>, ReferenceLinear>;
+    static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+    /// The input of tokens: the same for a number, always.
+    [[nodiscard]] std::vector<float> rows(const std::vector<int>& tokens) const {
+        std::vector<float> x;
+        for (const int token : tokens) {
+            std::mt19937 generator(static_cast<std::uint32_t>(token));
+            for (index_t i = 0; i < config_.hidden; ++i)
+                x.push_back(static_cast<float>(generator() % 2001) / 1000.0F - 1.0F);
+        }
+        return x;
+    }
+
+    [[nodiscard]] std::vector<double> logical(const StateSlots& slots, index_t slot,
+                                              index_t layer) const {
+        std::vector<float> conv(at(config_.conv_dim() * config_.conv_taps()));
+        std::vector<float> state(at(config_.n_heads_v * config_.d_k * config_.d_v));
+        export_conv(slots, slot, layer, {conv.data(), {config_.conv_dim(), config_.conv_taps()}});
+        export_recurrent(slots, slot, layer,
+                         {state.data(), {config_.n_heads_v, config_.d_k, config_.d_v}},
+                         StateOrder::k_first);
+        std::vector<double> all(conv.begin(), conv.end());
+        all.insert(all.end(), state.begin(), state.end());
+        return all;
+    }
+
+    /// Tokens that nobody has seen before.
+    std::vector<int> new_tokens(index_t n) {
+        std::vector<int> tokens;
+        for (index_t i = 0; i < n; ++i) tokens.push_back(next_token_++);
+        return tokens;
+    }
+
+    struct Part {
+        index_t slot;
+        std::vector<int> tokens;
+        Start start = Start::resume;
+        std::vector<index_t> parents{};
+    };
+    /// One step of all layers.
+    void step(const std::vector<Part>& parts) {
+        Batch batch;
+        std::vector<int> all;
+        for (const Part& p : parts) {
+            batch.add({.slot = p.slot,
+                       .n_tokens = static_cast<index_t>(p.tokens.size()),
+                       .start = p.start,
+                       .parents = p.parents});
+            all.insert(all.end(), p.tokens.begin(), p.tokens.end());
+            std::vector<int>& tokens = tokens_[at(p.slot)];
+            if (p.start == Start::fresh) tokens.clear();
+            if (p.parents.empty()) tokens.insert(tokens.end(), p.tokens.begin(), p.tokens.end());
+        }
+        const std::vector<float> x = rows(all);
+        for (index_t l = 0; l < n_layers; ++l)
+            static_cast<void>(test::run(layers_[at(l)], batch, x, slots_, l));
+    }
+
+    void rollback(index_t slot, index_t m) {
+        slots_.rollback(slot, m);
+        tokens_[at(slot)].resize(tokens_[at(slot)].size() - at(m));
+    }
+
+    void tree(index_t slot, index_t n, std::mt19937& random) {
+        std::vector<index_t> parents;
+        for (index_t t = 0; t < n; ++t)
+            parents.push_back(static_cast<index_t>(random() % static_cast<std::uint32_t>(t + 1)) -
+                              1);
+        const std::vector<int> drafts = new_tokens(n);
+        step({{slot, drafts, Start::resume, parents}});
+        if (random() % 5 == 0) return slots_.rollback(slot, n);
+        std::vector<index_t> path;
+        for (auto node = static_cast<index_t>(random() % static_cast<std::uint32_t>(n)); node >= 0;
+             node = parents[at(node)])
+            path.insert(path.begin(), node);
+        if (random() % 3 == 0) path.pop_back();  // up to an inner node, or none at all
+        slots_.accept(slot, path);
+        for (const index_t node : path) tokens_[at(slot)].push_back(drafts[at(node)]);
+    }
+
+    void apply(const Operation& o) {
+        const auto slot = static_cast<index_t>(o.slot % n_slots);
+        const auto other = static_cast<index_t>(o.other % n_slots);
+        const auto count = static_cast<index_t>(o.count);
+        const index_t R = slots_.max_rollback();
+        std::mt19937 random(o.random);
+        switch (o.action) {
+            case Action::append:
+                return step({{slot, new_tokens(count + 1)}});
+            case Action::fresh:
+                return step({{slot, new_tokens(count), Start::fresh}});
+            case Action::verify: {
+                if (R == 0) return;
+                const index_t n = count % R + 1;
+                step({{slot, new_tokens(n)}});
+                return rollback(slot,
+                                static_cast<index_t>(random() % static_cast<std::uint32_t>(n + 1)));
+            }
+            case Action::tree:
+                return R == 0 ? void() : tree(slot, count % R + 1, random);
+            case Action::rollback:
+                return rollback(slot, count % (slots_.pending(slot) + 1));
+            case Action::copy:
+                slots_.copy(slot, other);
+                tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
+                return;
+            case Action::reset:
+                slots_.reset(slot);
+                return tokens_[at(slot)].clear();
+            case Action::flush:
+                return slots_.flush(slot);
+            case Action::mixed:  // prefill, decode and something short at once
+                return step({{slot, new_tokens(count + 1)},
+                             {(slot + 1) % n_slots, new_tokens(1)},
+                             {(slot + 2) % n_slots, new_tokens(count % 5)}});
+        }
+    }
+
+    LayerConfig config_;
+    std::vector<Layer> layers_;
+    StateSlots slots_;
+    StateSlots replayed_;
+    std::vector<int> tokens_[n_slots];
+    int next_token_ = 1;
+};
+
+}  // namespace deltanet::test
