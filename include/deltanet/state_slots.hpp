@@ -25,6 +25,10 @@
 
 namespace deltanet {
 
+namespace detail {
+struct SlotAccess;
+}
+
 /// How many slots and layers, how caller's memory is strided (in floats; 0 means dense, rows
 /// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A 16-bit
 /// state halves what decode reads and writes; it is rounded once per forward (docs/numerics.md).
@@ -329,6 +333,7 @@ class StateSlots {
     }
 
   private:
+    friend struct detail::SlotAccess;
     static constexpr const char* kName = "StateSlots";
     static constexpr std::align_val_t kLine{64}, kHugePage{std::size_t{2} << 20};
     struct Free {

@@ -25,9 +25,10 @@ enum class Action : std::uint8_t {
     copy,
     reset,
     flush,
-    mixed
+    mixed,
+    save
 };
-inline constexpr int n_actions = 9;
+inline constexpr int n_actions = 10;
 
 struct Operation {
     Action action;
@@ -48,8 +49,9 @@ using Program = std::vector<Operation>;
 [[nodiscard]] inline std::string text_of(const Program& program) {
     std::ostringstream text;
     for (const Operation& o : program) {
-        static constexpr const char* names[n_actions] = {
-            "append", "verify", "tree", "rollback", "fresh", "copy", "reset", "flush", "mixed"};
+        static constexpr const char* names[n_actions] = {"append", "verify", "tree",  "rollback",
+                                                         "fresh",  "copy",   "reset", "flush",
+                                                         "mixed",  "save"};
         text << names[static_cast<int>(o.action)] << " slot " << o.slot << " other " << o.other
              << " count " << o.count << " random " << o.random << '\n';
     }
@@ -229,6 +231,10 @@ class ProgramRunner {
                 return rollback(slot, count % (slots_.pending(slot) + 1));
             case Action::copy:
                 slots_.copy(slot, other);
+                tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
+                return;
+            case Action::save:  // and load as another
+                load_slot(slots_, other, save_slot(slots_, slot, 7), 7);
                 tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
                 return;
             case Action::reset:

@@ -38,6 +38,11 @@ class SlotProgressTable {
     void set(index_t slot, const SlotProgress& progress) noexcept {
         for (index_t l = 0; l < n_layers_; ++l) entry(l, slot) = progress;
     }
+    void set(index_t slot, const SlotProgress& progress,
+             std::span<const index_t> tree_parents) noexcept {
+        set(slot, progress);
+        for (std::size_t t = 0; t < tree_parents.size(); ++t) parents(slot)[t] = tree_parents[t];
+    }
     void copy(index_t from, index_t to) noexcept {
         for (index_t l = 0; l < n_layers_; ++l) entry(l, to) = at(l, from);
         for (index_t t = 0; t < rollback_; ++t) parents(to)[t] = parents(from)[t];

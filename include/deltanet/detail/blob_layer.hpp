@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// One layer of a saved slot (state_blob.hpp) into a slot of any storage type and rollback.
+#pragma once
+
+#include <deltanet/detail/slot_access.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+namespace deltanet::detail {
+
+/// Where the parts of a layer begin; of any alignment.
+struct BlobLayer {
+    const std::byte* state;      ///< [H_v, d_k, d_v]
+    const std::byte* conv;       ///< [W - 1 + pending, conv_dim]
+    const std::byte* k;          ///< [pending, H_k, d_k]
+    const std::byte* u;          ///< [pending, H_v, d_v]
+    const std::byte* decay_log;  ///< [pending, H_v]
+};
+
+/// Rows [first, n) of `width` floats.
+inline void copy_rows(const std::byte* from, index_t first, index_t n, index_t width,
+                      float* to) noexcept {
+    const index_t row = width * static_cast<index_t>(sizeof(float));
+    if (n > first) std::memcpy(to, from + first * row, static_cast<std::size_t>((n - first) * row));
+}
+
+/// The state in the blob, of type S, with the first `folded` of the pending updates in it, to f(h,
+/// i, j, element).
+template <class S, class F>
+void for_each_saved_element(const StateSlots& slots, const BlobLayer& layer, index_t folded,
+                            F&& f) {
+    const index_t H_k = slots.n_heads_k(), H_v = slots.n_heads_v();
+    const index_t d_k = slots.d_k(), d_v = slots.d_v();
+    std::vector<S> state(static_cast<std::size_t>(H_v * d_k * d_v));
+    std::memcpy(state.data(), layer.state, state.size() * sizeof(S));
+    const auto floats = [folded](const std::byte* from, index_t width) {
+        std::vector<float> values(static_cast<std::size_t>(folded * width));
+        copy_rows(from, 0, folded, width, values.data());
+        return values;
+    };
+    std::vector<float> k = floats(layer.k, H_k * d_k), u = floats(layer.u, H_v * d_v);
+    std::vector<float> decay_log = floats(layer.decay_log, H_v);
+    const PendingUpdates<float> pending{{k.data(), {1, folded, H_k, d_k}},
+                                        {u.data(), {1, folded, H_v, d_v}},
+                                        {decay_log.data(), {1, folded, H_v}}};
+    const StateView<float> view = View<S, 4>(state.data(), {1, H_v, d_k, d_v});
+    for_each_logical_element(view, pending, slots.head_map(), 0, folded, f);
+}
+
+template <class S>
+void load_state(StateSlots& slots, index_t model_layer, index_t slot, const BlobLayer& layer,
+                index_t folded) {
+    const StateView<float> states = slots.recurrent_state(model_layer);
+    states.visit([&]<class To>(const View<To, 4>& view) {
+        if constexpr (std::is_same_v<S, To>) {
+            if (folded == 0) {  // as it is
+                std::memcpy(view.ptr(slot), layer.state,
+                            static_cast<std::size_t>(view.stride(1) * view.size(1)) * sizeof(To));
+                return;
+            }
+        }
+        for_each_saved_element<S>(slots, layer, folded,
+                                  [&](index_t h, index_t i, index_t j, double element) {
+                                      view(slot, h, i, j) = from_double<To>(element);
+                                  });
+    });
+}
+
+inline void load_blob_layer(StateSlots& slots, index_t model_layer, index_t slot, DType saved_as,
+                            index_t pending, const BlobLayer& layer, index_t folded) {
+    switch (saved_as) {
+        case DType::f32:
+            load_state<float>(slots, model_layer, slot, layer, folded);
+            break;
+        case DType::bf16:
+            load_state<bf16>(slots, model_layer, slot, layer, folded);
+            break;
+        case DType::f16:
+            load_state<f16>(slots, model_layer, slot, layer, folded);
+            break;
+    }
+    const SlotLayout& layout = SlotAccess::layout(slots);
+    float* const row = SlotAccess::row(slots, model_layer, slot);
+    copy_rows(layer.conv, folded, layout.conv_taps + pending, layout.conv_dim, row);
+    copy_rows(layer.k, folded, pending, layout.n_heads_k * layout.d_k, row + layout.pending_k());
+    copy_rows(layer.u, folded, pending, layout.n_heads_v * layout.d_v, row + layout.pending_u());
+    copy_rows(layer.decay_log, folded, pending, layout.n_heads_v, row + layout.pending_log());
+}
+
+}  // namespace deltanet::detail
