@@ -201,7 +201,8 @@ class ProgramRunner {
         std::vector<index_t> path;
         for (auto node = static_cast<index_t>(random() % static_cast<std::uint32_t>(n)); node >= 0;
              node = parents[at(node)])
-            path.insert(path.begin(), node);
+            path.push_back(node);
+        std::reverse(path.begin(), path.end());
         if (random() % 3 == 0) path.pop_back();  // up to an inner node, or none at all
         slots_.accept(slot, path);
         for (const index_t node : path) tokens_[at(slot)].push_back(drafts[at(node)]);
