@@ -16,7 +16,8 @@
 
 namespace deltanet {
 
-/// One sequence of a batch: `n_tokens` more tokens for the state in `slot`.
+/// One sequence of a batch: `n_tokens` more tokens for the state in `slot`. A negative slot is
+/// padding: no state is read or written, and its rows of y are 0, whatever its rows of x hold.
 struct BatchSequence {
     index_t slot = 0;
     index_t n_tokens = 1;
@@ -50,9 +51,9 @@ class Batch {
             detail::fail(where, "batch", "a batch built by add alone, outputs selected last",
                          "one built from tokens or with selected outputs");
         }
-        detail::check_at_least(where, "slot", sequence.slot, 0);
         detail::check_at_least(where, "n_tokens", sequence.n_tokens, 0);
-        if (const SequenceSpan* const other = find(sequence.slot)) {
+        const SequenceSpan* const other = sequence.slot < 0 ? nullptr : find(sequence.slot);
+        if (other != nullptr) {
             detail::fail(where, "slot", "a slot used once in a batch",
                          detail::concat("slot ", sequence.slot,
                                         ", already there with n_tokens = ", other->n_tokens));
@@ -66,11 +67,11 @@ class Batch {
     }
 
     /// Row i of x is a token of sequence `sequence_ids[i]`, whose state is in the slot of that
-    /// number. Tokens of a sequence are taken in row order; those of different sequences may
-    /// interleave in any way. A sequence starts fresh if the position of its first row is 0;
-    /// without positions every sequence resumes. Positions of a sequence may repeat or jump
-    /// (multimodal ones do) but not fall. Replaces what the batch held; on `Error` the batch is as
-    /// it was.
+    /// number; negative ids are padding. Tokens of a sequence are taken in row order; those of
+    /// different sequences may interleave in any way. A sequence starts fresh if the position of
+    /// its first row is 0; without positions every sequence resumes. Positions of a sequence may
+    /// repeat or jump (multimodal ones do) but not fall. Replaces what the batch held; on `Error`
+    /// the batch is as it was.
     ///
     /// Ids and positions are vectors, arrays or spans of any integer types.
     template <class Ids, class Positions>
@@ -90,10 +91,6 @@ class Batch {
         std::vector<SequenceSpan> spans;
         for (index_t token = 0; token < static_cast<index_t>(order.size()); ++token) {
             const index_t row = order[at(token)];
-            if (id(row) < 0) {
-                detail::fail(where, detail::concat("sequence_ids[", row, "]"), "at least 0",
-                             detail::concat(id(row)));
-            }
             if (spans.empty() || spans.back().slot != id(row)) {
                 const bool fresh = !positions.empty() && positions[at(row)] == 0;
                 spans.push_back({token, 1, id(row), fresh ? Start::fresh : Start::resume});
@@ -101,7 +98,7 @@ class Batch {
             }
             ++spans.back().n_tokens;
             const index_t before = order[at(token - 1)];
-            if (!positions.empty() && positions[at(row)] < positions[at(before)]) {
+            if (id(row) >= 0 && !positions.empty() && positions[at(row)] < positions[at(before)]) {
                 detail::fail(where, detail::concat("positions[", row, "]"),
                              detail::concat("at least ", positions[at(before)],
                                             ", the position before it in sequence ", id(row)),

@@ -97,6 +97,7 @@ class DeltaNetLayer {
         apply(weights_.out_proj, flat(buffers.normed), y, buffers);
         observe(observer, Stage::linear_attn_out, y);
         if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
+        clear_padding(batch, y);
     }
 
   private:
@@ -156,6 +157,7 @@ class DeltaNetLayer {
         slots.check_layer(where, options.layer);
         detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
         for (const SequenceSpan& sequence : batch.sequences()) {
+            if (is_padding(sequence)) continue;
             const index_t nodes = slots.progress(sequence.slot, options.layer).tree;
             if (nodes > 0 && sequence.start == Start::resume) {
                 detail::fail(where, "slots",
@@ -264,6 +266,19 @@ class DeltaNetLayer {
                                                                   .eps = config_.norm_eps});
     }
 
+    /// Rows of y that belong to padding: what x held there may have been anything.
+    static void clear_padding(const Batch& batch, View<float, 2> y) {
+        for (const SequenceSpan& sequence : batch.sequences()) {
+            if (!is_padding(sequence)) continue;
+            for (index_t j = 0; j < y.size(0); ++j) {
+                const auto at = static_cast<std::size_t>(j);
+                const index_t token = batch.output_tokens() ? (*batch.output_tokens())[at] : j;
+                const index_t t = token - sequence.first_token;
+                if (t >= 0 && t < sequence.n_tokens) std::fill_n(y.ptr(j), y.size(1), 0.0F);
+            }
+        }
+    }
+
     // ---- views into the buffers
 
     /// [n_tokens, H_k, per_group] of the projections.
@@ -333,6 +348,7 @@ class DeltaNetLayer {
             std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));
             const View<float, 3> state(copy.data(), shape);
             for (const SequenceSpan& sequence : buffers.sequences) {
+                if (is_padding(sequence)) continue;
                 const bool zero = stage == Stage::state_predelta && sequence.start == Start::fresh;
                 const index_t pending = zero ? 0 : slots.progress(sequence.slot, layer).pending;
                 detail::for_each_logical_element(

@@ -18,17 +18,23 @@ namespace deltanet {
 enum class Start : std::uint8_t { resume, fresh };
 
 /// Tokens [first_token, first_token + n_tokens) of the op's token dimension belong to the sequence
-/// whose state lives in `slot`. With n_tokens 0 a fresh start only clears the slot.
+/// whose state lives in `slot`. With n_tokens 0 a fresh start only clears the slot. Tokens of a
+/// negative slot are padding: nothing of them is read but their rows of the inputs, no state is
+/// touched, and their outputs are 0.
 struct SequenceSpan {
     index_t first_token = 0;
     index_t n_tokens = 0;
-    index_t slot = 0;
+    index_t slot = 0;  ///< negative: padding
     Start start = Start::resume;
     index_t pending = 0;  ///< updates pending in the slot before the call (ops/pending_updates.hpp)
     /// The tokens are the nodes of a tree: entry i is the token that token i follows, one before
     /// it, or -1 for the last token of the slot. Empty: each follows the one before it.
     std::span<const index_t> parents{};
 };
+
+[[nodiscard]] constexpr bool is_padding(const SequenceSpan& sequence) noexcept {
+    return sequence.slot < 0;
+}
 
 /// The token that token t of a sequence follows; -1: the last one of the slot.
 [[nodiscard]] constexpr index_t parent_of(const SequenceSpan& sequence, index_t t) noexcept {
@@ -60,7 +66,7 @@ inline void check_sequences(std::string_view function, std::span<const SequenceS
                             index_t n_tokens, index_t n_slots) {
     for (std::size_t i = 0; i < sequences.size(); ++i) {
         const SequenceSpan& s = sequences[i];
-        if (s.slot < 0 || s.slot >= n_slots) {
+        if (s.slot >= n_slots) {
             fail(function, concat("sequences[", i, "].slot"), range_text(n_slots), concat(s.slot));
         }
         if (s.first_token < 0 || s.n_tokens < 0 || s.first_token > n_tokens - s.n_tokens) {
@@ -71,7 +77,7 @@ inline void check_sequences(std::string_view function, std::span<const SequenceS
         check_tree(function, i, s);
         for (std::size_t j = 0; j < i; ++j) {
             const SequenceSpan& o = sequences[j];
-            if (o.slot == s.slot) {
+            if (o.slot == s.slot && !is_padding(s)) {
                 fail(function, concat("sequences[", i, "].slot"), "a slot used once in a batch",
                      concat("slot ", s.slot, ", also of sequences[", j, "]"));
             }

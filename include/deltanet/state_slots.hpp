@@ -299,12 +299,12 @@ class StateSlots {
 
     /// For layers: what ops need to know about a sequence's slot, in this layer.
     [[nodiscard]] SequenceSpan with_pending(index_t layer, SequenceSpan sequence) const noexcept {
-        sequence.pending = progress_.at(layer, sequence.slot).pending;
+        sequence.pending = is_padding(sequence) ? 0 : progress_.at(layer, sequence.slot).pending;
         return sequence;
     }
     /// For layers: a forward of this layer has run this sequence.
     void advance(index_t layer, const SequenceSpan& sequence) noexcept {
-        progress_.advance(layer, sequence);
+        if (!is_padding(sequence)) progress_.advance(layer, sequence);
     }
 
     /// Throws unless this arena holds the state of such a layer.

@@ -66,8 +66,6 @@ TEST_CASE("add: sequences take the next rows in the order of their coming", "[ba
 TEST_CASE("add: what it refuses leaves the batch as it was", "[batch]") {
     Batch batch;
     batch.add({.slot = 4, .n_tokens = 2});
-    CHECK(message_of([&] { batch.add({.slot = -1}); }) ==
-          "Batch::add: slot: expected at least 0, found -1");
     CHECK(message_of([&] { batch.add({.slot = 1, .n_tokens = -2}); }) ==
           "Batch::add: n_tokens: expected at least 0, found -2");
     CHECK(message_of([&] { batch.add({.slot = 4}); }) ==
@@ -163,8 +161,6 @@ TEST_CASE("bad tokens are refused by their row", "[batch]") {
           "Batch::assign_tokens: positions: expected 2 entries, one per token, found 1");
     CHECK(refusal({1, 1}, {4, 5, 6}) ==
           "Batch::assign_tokens: positions: expected 2 entries, one per token, found 3");
-    CHECK(refusal({0, 3, -2}, {}) ==
-          "Batch::assign_tokens: sequence_ids[2]: expected at least 0, found -2");
 }
 
 TEST_CASE("a batch is unchanged after assign_tokens has refused", "[batch]") {
@@ -269,4 +265,27 @@ TEST_CASE("any order of tokens equals a plain grouping of the rows", "[batch]") 
             }
         }
     }
+}
+
+TEST_CASE("negative slots are padding, any number of them") {
+    Batch batch;
+    batch.add({.slot = 1}).add({.slot = -1, .n_tokens = 2}).add({.slot = -1});
+    CHECK(spans_of(batch) == Spans{{0, 1, 1, 0}, {1, 2, -1, 0}, {3, 1, -1, 0}});
+    const std::vector<int> ids{-1, 4, -1, 4};
+    const std::vector<int> positions{9, 3, 0, 4};  // those of padding mean nothing
+    CHECK(spans_of(Batch::from_tokens(ids, positions)) == Spans{{0, 2, -1, 0}, {2, 2, 4, 0}});
+}
+
+TEST_CASE("add: a tree names parents before their children") {
+    Batch batch;
+    const std::vector<index_t> good{-1, 0, 0, 2}, late{-1, 1}, low{-2}, few{-1};
+    batch.add({.slot = 0, .n_tokens = 4, .parents = good});
+    CHECK(message_of([&] { batch.add({.slot = 1, .n_tokens = 2, .parents = late}); }) ==
+          "Batch::add: sequences[1].parents[1]: expected -1 to 0, found 1");
+    CHECK(message_of([&] { batch.add({.slot = 1, .n_tokens = 1, .parents = low}); }) ==
+          "Batch::add: sequences[1].parents[0]: expected -1 to -1, found -2");
+    CHECK(
+        message_of([&] { batch.add({.slot = 1, .n_tokens = 2, .parents = few}); }) ==
+        "Batch::add: sequences[1].parents: expected nothing or 2 entries, one per token, found 1");
+    CHECK(batch.n_tokens() == 4);
 }

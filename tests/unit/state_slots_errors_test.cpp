@@ -164,3 +164,61 @@ TEST_CASE("an arena of another shape is refused", "[state_slots][errors]") {
           "taps, found "
           "[4, 3, 5, 32] and 3");
 }
+
+TEST_CASE("rollback, accept and flush say what is wrong", "[state_slots][errors]") {
+    CHECK(message_of([] { StateSlots(small(), {.slots = 1, .rollback = 33}); }) ==
+          "StateSlots: rollback: expected 0 to 32, found 33");
+    StateSlots slots(small(), {.slots = 2, .layers = 2, .rollback = 4});
+    const auto advance = [&](index_t layer, const SequenceSpan& span) {
+        slots.advance(layer, slots.with_pending(layer, span));
+    };
+    for (const index_t layer : {0, 1}) advance(layer, {0, 3, 1});
+    CHECK(slots.position(1) == 3);
+    CHECK(slots.pending(1) == 3);
+    CHECK(message_of([&] { slots.rollback(2, 0); }) ==
+          "StateSlots::rollback: slot: expected 0 to 1, found 2");
+    CHECK(
+        message_of([&] { slots.rollback(1, 4); }) ==
+        "StateSlots::rollback: n_tokens: expected 0 to 3, as many as are pending in slot 1, found "
+        "4");
+    CHECK(
+        message_of([&] { slots.rollback(1, -1); }) ==
+        "StateSlots::rollback: n_tokens: expected 0 to 3, as many as are pending in slot 1, found "
+        "-1");
+    const std::vector<index_t> none;
+    CHECK(
+        message_of([&] { slots.accept(1, none); }) ==
+        "StateSlots::accept: slot: expected a slot whose last step was a tree, found slot 1, where "
+        "none is open");
+    advance(0, {0, 1, 1});
+    CHECK(message_of([&] { slots.rollback(1, 1); }) ==
+          "StateSlots::rollback: slot 1: expected all layers at the same token, found layer 0 at 4 "
+          "with 4 pending, layer 1 at 3 with 3 pending");
+    advance(1, {0, 1, 1});
+    slots.rollback(1, 3);
+    CHECK(slots.position(1) == 1);
+
+    const std::vector<index_t> parents{-1, 0, 0};
+    for (const index_t layer : {0, 1}) advance(layer, {0, 3, 1, Start::resume, 0, parents});
+    CHECK(slots.position(1) == 1);
+    CHECK(slots.pending(1) == 4);
+    CHECK(message_of([&] { slots.rollback(1, 2); }) ==
+          "StateSlots::rollback: n_tokens: expected all 3 nodes of the tree in slot 1, or accept() "
+          "of "
+          "some, found 2");
+    CHECK(
+        message_of([&] { slots.flush(1); }) ==
+        "StateSlots::flush: slot: expected no tree, or one of which a path is accepted, found slot "
+        "1 with a tree of 3 nodes");
+    const std::vector<index_t> outside{0, 3}, skips{1};
+    CHECK(message_of([&] { slots.accept(1, outside); }) ==
+          "StateSlots::accept: path[1]: expected 0 to 2, found 3");
+    CHECK(
+        message_of([&] { slots.accept(1, skips); }) ==
+        "StateSlots::accept: path[0]: expected a node whose parent is -1, found 1, whose parent is "
+        "0");
+    const std::vector<index_t> path{0, 2};
+    slots.accept(1, path);
+    CHECK(slots.position(1) == 3);
+    CHECK(slots.pending(1) == 3);
+}

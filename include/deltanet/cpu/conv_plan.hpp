@@ -76,6 +76,10 @@ class Plan<Arch, Conv1dArgs<T>> {
         kernels::Conv1dWeights<T> weights;
         bool packed = false;
         for (const SequenceSpan& sequence : args_.sequences) {
+            if (is_padding(sequence)) {
+                clear_rows(sequence, first_row, channel, n_channels);
+                continue;
+            }
             const bool opens = opened_by(sequence) == task / blocks_;
             // The tokens that read the old state are all the opening block's: any of a tree's may.
             const index_t taps = args_.weight.size(1) - 1;
@@ -116,6 +120,16 @@ class Plan<Arch, Conv1dArgs<T>> {
             kernels::conv1d<Arch, T, W, Silu, Normed>(weights, arguments);
             if (opens) kernels::conv1d_update_state<Arch>(arguments, taps);
         }
+    }
+
+    /// The outputs of padding.
+    void clear_rows(const SequenceSpan& padding, index_t first_row, index_t channel,
+                    index_t n_channels) const noexcept {
+        const index_t first = std::max(first_row, padding.first_token);
+        const index_t last =
+            std::min(first_row + tuning::conv_rows, padding.first_token + padding.n_tokens);
+        for (index_t row = first; row < last; ++row)
+            fill_zero<Arch>(args_.output.ptr(row, channel), n_channels);
     }
 
     /// The row block that holds a sequence's first token also writes its new state: it alone reads

@@ -109,6 +109,7 @@ class DeltaCall {
 
     /// By the sequence's own length only: what else is in the batch must not change its result.
     [[nodiscard]] bool takes_chunks(const SequenceSpan& sequence) const noexcept {
+        if (is_padding(sequence)) return false;
         if (pending_step(sequence, args_.pending.capacity()).appends) return false;
         return sequence.n_tokens > 0 && (args_.mode == ScanMode::chunked ||
                                          (args_.mode == ScanMode::automatic &&

@@ -77,6 +77,17 @@ class DeltaItems : public DeltaCall<Arch, T> {
         }
     }
 
+    /// Of padding.
+    void clear_outputs(const Item& item) const noexcept {
+        for (index_t unit = item.first; unit < item.last; ++unit) {
+            const Columns c = columns(item.key_head, unit);
+            for (index_t t = 0; t < item.sequence.n_tokens; ++t) {
+                fill_zero<Arch>(args_.output.ptr(item.sequence.first_token + t, c.h, c.first),
+                                c.width);
+            }
+        }
+    }
+
     /// The state of the value head behind that of `unit`.
     template <class S>
     [[nodiscard]] const S* next_head(const View<S, 4>& state, const SequenceSpan& sequence,

@@ -44,6 +44,10 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     void run_item(const View<S, 4>& state, index_t index, bool more, T* scratch) const noexcept {
         const Item item = item_at(index);
         const SequenceSpan& sequence = item.sequence;
+        if (is_padding(sequence)) {
+            if (window_.first == 0) Items::clear_outputs(item);
+            return;
+        }
         const PendingStep step = Items::step_of(sequence);
         if (step.folded > 0 && !step.appends && window_.first == 0)
             Items::fold(state, item, scratch);
@@ -61,7 +65,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         }
         if (sequence.n_tokens == 0) return;
         const S* after = nullptr;
-        if (more) {
+        if (more && !is_padding(item_at(index + 1).sequence)) {
             const Item next = item_at(index + 1);
             after = state_of(state, next.sequence, columns(next.key_head, next.first));
         }

@@ -45,6 +45,7 @@ struct PendingStep {
 /// always be dropped.
 [[nodiscard]] constexpr PendingStep pending_step(const SequenceSpan& sequence,
                                                  index_t capacity) noexcept {
+    if (is_padding(sequence)) return {};
     const index_t pending = sequence.start == Start::fresh ? 0 : sequence.pending;
     const index_t n = sequence.n_tokens;
     if (n == 0) return {0, pending, false, pending};

@@ -75,6 +75,7 @@ class ReferenceBackend {
     /// `automatic` is the recurrent form here.
     template <class T>
     void delta_rule(const DeltaRuleArgs<T>& args, std::span<std::byte>) {
+        reference::clear_padding(args);
         reference::fold_pending(args);
         reference::delta_rule_pending(args);
         args.mode == ScanMode::chunked ? reference::delta_rule_chunked(args)

@@ -17,6 +17,13 @@ void conv1d(const Conv1dArgs<T>& args) {
     const index_t group_size = args.input.size(2);
 
     for (const SequenceSpan& sequence : args.sequences) {
+        if (is_padding(sequence)) {
+            for (index_t t = 0; t < sequence.n_tokens; ++t) {
+                for (index_t c = 0; c < args.output.size(1); ++c)
+                    args.output(sequence.first_token + t, c) = T(0);
+            }
+            continue;
+        }
         const View<T, 2> state = args.state[sequence.slot];
         const PendingStep step = pending_step(sequence, args.rollback);
         for (index_t c = 0; c < state.size(1); ++c) {

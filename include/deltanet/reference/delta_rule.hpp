@@ -109,6 +109,7 @@ void for_each_head(const DeltaRuleArgs<T>& args, F&& f) {
     const index_t d_k = args.k.size(2);
     const double scale = args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(static_cast<double>(d_k));
     for (const SequenceSpan& sequence : args.sequences) {
+        if (is_padding(sequence)) continue;
         for (index_t h = 0; h < n_heads_v; ++h) {
             f(HeadTask<T>{args, sequence, h, key_head_of(args.head_map, h, n_heads_k, n_heads_v),
                           d_k, args.v.size(2), scale});

@@ -24,6 +24,20 @@ void fold_pending(const DeltaRuleArgs<T>& args) {
     });
 }
 
+/// Zeros for the tokens of padding.
+template <class T>
+void clear_padding(const DeltaRuleArgs<T>& args) {
+    for (const SequenceSpan& sequence : args.sequences) {
+        if (!is_padding(sequence)) continue;
+        for (index_t t = 0; t < sequence.n_tokens; ++t) {
+            for (index_t h = 0; h < args.output.size(1); ++h) {
+                for (index_t j = 0; j < args.output.size(2); ++j)
+                    args.output(sequence.first_token + t, h, j) = T(0);
+            }
+        }
+    }
+}
+
 /// Runs the sequences whose tokens become pending.
 template <class T>
 void delta_rule_pending(const DeltaRuleArgs<T>& args) {
