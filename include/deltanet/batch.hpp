@@ -16,6 +16,12 @@
 
 namespace deltanet {
 
+/// A copy of a sequence's state on its way: behind `n_tokens` of the step's tokens, in `slot`.
+struct Snapshot {
+    index_t n_tokens;
+    index_t slot;
+};
+
 /// One sequence of a batch: `n_tokens` more tokens for the state in `slot`. A negative slot is
 /// padding: no state is read or written, and its rows of y are 0, whatever its rows of x hold.
 struct BatchSequence {
@@ -26,6 +32,10 @@ struct BatchSequence {
     /// for what the slot has read. Not copied: it must live until the forward calls are done.
     /// `StateSlots::accept` keeps one branch.
     std::span<const index_t> parents{};
+    /// In ascending order of tokens; not copied either. They cost a copy each, and at tokens that
+    /// are no multiple of 64 behind the step's first some speed. Each destination then is as if it
+    /// alone had read the tokens up to there.
+    std::span<const Snapshot> snapshots{};
 };
 
 /// Inside, tokens are numbered sequence by sequence ("token"), while x and y have rows; the two
@@ -34,6 +44,7 @@ class Batch {
   public:
     void clear() noexcept {
         spans_.clear();
+        snapshots_.clear();
         rows_.clear();
         output_tokens_.clear();
         output_rows_.clear();
@@ -61,7 +72,9 @@ class Batch {
         const SequenceSpan span{n_tokens_, sequence.n_tokens, sequence.slot, sequence.start,
                                 0,         sequence.parents};
         detail::check_tree(where, spans_.size(), span);
+        check_snapshots(where, sequence);
         spans_.push_back(span);
+        snapshots_.push_back(sequence.snapshots);
         n_tokens_ += sequence.n_tokens;
         return *this;
     }
@@ -108,6 +121,7 @@ class Batch {
         clear();
         closed_ = true;
         spans_ = std::move(spans);
+        snapshots_.resize(spans_.size());
         n_tokens_ = static_cast<index_t>(order.size());
         if (!std::is_sorted(order.begin(), order.end())) {
             rows_ = std::move(order);
@@ -163,6 +177,10 @@ class Batch {
     }
     /// The sequences, with their tokens numbered sequence by sequence.
     [[nodiscard]] std::span<const SequenceSpan> sequences() const noexcept { return spans_; }
+    /// What the i-th sequence leaves on its way.
+    [[nodiscard]] std::span<const Snapshot> snapshots(index_t i) const noexcept {
+        return snapshots_[at(i)];
+    }
     /// Row of x of each token; empty when it is the token's own number.
     [[nodiscard]] std::span<const index_t> token_rows() const noexcept { return rows_; }
     /// Token of each row of y; nothing when y has every token in order.
@@ -178,6 +196,24 @@ class Batch {
 
   private:
     static std::size_t at(index_t i) noexcept { return static_cast<std::size_t>(i); }
+
+    static void check_snapshots(const char* where, const BatchSequence& sequence) {
+        index_t before = 0;
+        for (std::size_t i = 0; i < sequence.snapshots.size(); ++i) {
+            const Snapshot& s = sequence.snapshots[i];
+            if (s.n_tokens < std::max<index_t>(1, before) || s.n_tokens > sequence.n_tokens) {
+                detail::fail(where, detail::concat("snapshots[", i, "].n_tokens"),
+                             detail::concat(std::max<index_t>(1, before), " to ", sequence.n_tokens,
+                                            ", ascending"),
+                             detail::concat(s.n_tokens));
+            }
+            before = s.n_tokens;
+        }
+        if (!sequence.snapshots.empty() && (!sequence.parents.empty() || sequence.slot < 0)) {
+            detail::fail(where, "snapshots", "a sequence that is a chain and no padding",
+                         sequence.slot < 0 ? "padding" : "a tree");
+        }
+    }
 
     [[nodiscard]] const SequenceSpan* find(index_t slot) const noexcept {
         const auto found =
@@ -212,6 +248,7 @@ class Batch {
     }
 
     std::vector<SequenceSpan> spans_;
+    std::vector<std::span<const Snapshot>> snapshots_;  ///< of each sequence
     std::vector<index_t> rows_;           ///< row of x of each token; empty: the identity
     std::vector<index_t> output_tokens_;  ///< token of each row of y
     std::vector<index_t> output_rows_;    ///< row of x of each row of y

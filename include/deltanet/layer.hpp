@@ -9,6 +9,7 @@
 
 #include <deltanet/batch.hpp>
 #include <deltanet/concepts.hpp>
+#include <deltanet/detail/step_rounds.hpp>
 #include <deltanet/observer.hpp>
 #include <deltanet/state_slots.hpp>
 #include <deltanet/weights.hpp>
@@ -73,25 +74,31 @@ class DeltaNetLayer {
         detail::Carver carver(workspace.acquire(counter.used_bytes()));
         const Buffers buffers =
             carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
-        for (std::size_t i = 0; i < buffers.sequences.size(); ++i)
-            buffers.sequences[i] = slots.with_pending(options.layer, batch.sequences()[i]);
+        const detail::StepRounds rounds(batch, slots, options.layer);
 
         project(normed_input(batch, x, buffers), buffers);
         observe_projections(observer, buffers);
         // One pass, or two for an observer who wants to see what lies between.
-        convolve(slots.conv(options.layer), buffers, !kObserved<O>);
+        for (index_t round = 0; round < rounds.n_rounds(); ++round) {
+            convolve(slots.conv(options.layer), rounds.pieces(round, buffers.sequences), buffers,
+                     !kObserved<O>);
+            rounds.copy_conv(round);
+        }
         observe(observer, Stage::conv_output_silu, buffers.conv);
         if constexpr (kObserved<O>) normalise(buffers);
         observe(observer, Stage::q_conv_normed, query(buffers));
         observe(observer, Stage::k_conv_normed, key(buffers));
         observe(observer, Stage::beta, buffers.beta);
         observe(observer, Stage::gate, buffers.decay_log);
-        observe_states(observer, Stage::state_predelta, buffers, slots, options.layer);
-        scan(slots.recurrent_state(options.layer), slots.pending_updates(options.layer), buffers);
-        for (const SequenceSpan& sequence : buffers.sequences)
-            slots.advance(options.layer, sequence);
+        observe_states(observer, Stage::state_predelta, batch, slots, options.layer);
+        for (index_t round = 0; round < rounds.n_rounds(); ++round) {
+            scan(slots.recurrent_state(options.layer), slots.pending_updates(options.layer),
+                 rounds.pieces(round, buffers.sequences), buffers);
+            rounds.copy_state(round);
+        }
+        rounds.advance();
         observe(observer, Stage::attn_output, buffers.attention);
-        observe_states(observer, Stage::new_state, buffers, slots, options.layer);
+        observe_states(observer, Stage::new_state, batch, slots, options.layer);
         norm_output(batch, buffers);
         observe(observer, Stage::attn_out_norm, buffers.normed);
         apply(weights_.out_proj, flat(buffers.normed), y, buffers);
@@ -109,7 +116,7 @@ class DeltaNetLayer {
         View<float, 2> beta;       ///< [n_tokens, H_v]
         View<float, 3> attention;  ///< [n_tokens, H_v, d_v], padded rows
         View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
-        std::span<SequenceSpan> sequences;  ///< with what is pending in their slots
+        std::span<SequenceSpan> sequences;  ///< of the round at hand
         std::span<std::byte> scratch;
     };
 
@@ -156,6 +163,7 @@ class DeltaNetLayer {
         slots.check_matches(where, config_);
         slots.check_layer(where, options.layer);
         detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
+        detail::check_snapshots(where, batch, slots);
         for (const SequenceSpan& sequence : batch.sequences()) {
             if (is_padding(sequence)) continue;
             const index_t nodes = slots.progress(sequence.slot, options.layer).tree;
@@ -206,7 +214,8 @@ class DeltaNetLayer {
         w(x, y, buffers.scratch, backend_.executor());
     }
 
-    void convolve(View<float, 3> state, const Buffers& buffers, bool with_norm) {
+    void convolve(View<float, 3> state, std::span<const SequenceSpan> sequences,
+                  const Buffers& buffers, bool with_norm) {
         const LayerConfig& c = config_;
         const ProjectionLayout& layout = weights_.layout;
         const index_t r = c.heads_per_group();
@@ -217,7 +226,7 @@ class DeltaNetLayer {
                                   .bias = weights_.conv_bias,
                                   .state = state,
                                   .output = buffers.conv,
-                                  .sequences = buffers.sequences,
+                                  .sequences = sequences,
                                   .gates = {.a = segment(buffers, layout.a, r),
                                             .b = segment(buffers, layout.b, r),
                                             .A_log = weights_.A_log,
@@ -237,7 +246,7 @@ class DeltaNetLayer {
     }
 
     void scan(const StateView<float>& state, const PendingUpdates<float>& pending,
-              const Buffers& buffers) {
+              std::span<const SequenceSpan> sequences, const Buffers& buffers) {
         delta_rule(backend_,
                    DeltaRuleArgs<float>{.q = query(buffers),
                                         .k = key(buffers),
@@ -247,7 +256,7 @@ class DeltaNetLayer {
                                         .beta = buffers.beta,
                                         .state = state,
                                         .output = buffers.attention,
-                                        .sequences = buffers.sequences,
+                                        .sequences = sequences,
                                         .head_map = config_.head_map,
                                         .scale = config_.query_scale(),
                                         .mode = config_.scan,
@@ -340,14 +349,14 @@ class DeltaNetLayer {
 
     /// Shows float copies of the states, whatever they are stored as and whatever is pending.
     template <class O>
-    void observe_states(O& observer, Stage stage, const Buffers& buffers, const StateSlots& slots,
+    void observe_states(O& observer, Stage stage, const Batch& batch, const StateSlots& slots,
                         index_t layer) const {
         if constexpr (kObserved<O>) {
             const StateView<float> states = slots.recurrent_state(layer);
             const Shape<3> shape{states.size(1), states.size(2), states.size(3)};
             std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));
             const View<float, 3> state(copy.data(), shape);
-            for (const SequenceSpan& sequence : buffers.sequences) {
+            for (const SequenceSpan& sequence : batch.sequences()) {
                 if (is_padding(sequence)) continue;
                 const bool zero = stage == Stage::state_predelta && sequence.start == Start::fresh;
                 const index_t pending = zero ? 0 : slots.progress(sequence.slot, layer).pending;

