@@ -9,6 +9,7 @@
 
 #include <deltanet/batch.hpp>
 #include <deltanet/concepts.hpp>
+#include <deltanet/detail/layer_buffers.hpp>
 #include <deltanet/detail/step_rounds.hpp>
 #include <deltanet/observer.hpp>
 #include <deltanet/state_slots.hpp>
@@ -104,21 +105,11 @@ class DeltaNetLayer {
         apply(weights_.out_proj, flat(buffers.normed), y, buffers);
         observe(observer, Stage::linear_attn_out, y);
         if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
-        clear_padding(batch, y);
+        detail::clear_padding(batch, y);
     }
 
   private:
-    struct Buffers {
-        View<float, 2> input;      ///< [n_tokens, hidden]: normed or reordered x; unused otherwise
-        View<float, 2> projected;  ///< [n_tokens, layout.width]
-        View<float, 2> conv;       ///< [n_tokens, conv_dim], padded rows
-        View<float, 2> decay_log;  ///< [n_tokens, H_v]
-        View<float, 2> beta;       ///< [n_tokens, H_v]
-        View<float, 3> attention;  ///< [n_tokens, H_v, d_v], padded rows
-        View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
-        std::span<SequenceSpan> sequences;  ///< of the round at hand
-        std::span<std::byte> scratch;
-    };
+    using Buffers = detail::LayerBuffers;
 
     /// The one place that says what a call needs.
     Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs,
@@ -131,27 +122,7 @@ class DeltaNetLayer {
             scratch = std::max(scratch, index_t{w.scratch_bytes(n_tokens, concurrency)});
         scratch =
             std::max(scratch, index_t{weights_.out_proj.scratch_bytes(n_outputs, concurrency)});
-        Buffers b;
-        b.input = carver.take<float, 2>({n_tokens, c.hidden});
-        b.projected = carver.take<float, 2>({n_tokens, weights_.layout.width});
-        b.conv = padded_rows(carver, n_tokens, c.conv_dim());
-        b.decay_log = carver.take<float, 2>({n_tokens, c.n_heads_v});
-        b.beta = carver.take<float, 2>({n_tokens, c.n_heads_v});
-        b.attention = heads(padded_rows(carver, n_tokens, c.value_dim()), 0, c.n_heads_v, c.d_v);
-        b.normed = carver.take<float, 3>({n_outputs, c.n_heads_v, c.d_v});
-        b.sequences = carver.take_span<SequenceSpan>(std::max(n_tokens, n_sequences));
-        if (!b.sequences.empty())
-            b.sequences = b.sequences.first(static_cast<std::size_t>(n_sequences));
-        b.scratch = {carver.take_bytes(scratch), static_cast<std::size_t>(scratch)};
-        return b;
-    }
-
-    /// Rows [n, width] one cache line further apart than they are wide: in models they would lie a
-    /// multiple of 4 KiB apart, and a head's rows fight for the same few sets of every cache.
-    static View<float, 2> padded_rows(detail::Carver& carver, index_t n, index_t width) {
-        constexpr index_t line = 64 / sizeof(float);
-        const index_t stride = (width + line - 1) / line * line + line;
-        return carver.take<float, 2>({n, stride}).slice(1, 0, width);
+        return Buffers(c, weights_.layout.width, n_tokens, n_outputs, n_sequences, scratch, carver);
     }
 
     void check(const Batch& batch, View<const float, 2> x, View<float, 2> y,
@@ -250,8 +221,8 @@ class DeltaNetLayer {
         delta_rule(backend_,
                    DeltaRuleArgs<float>{.q = query(buffers),
                                         .k = key(buffers),
-                                        .v = heads(buffers.conv, 2 * config_.key_dim(),
-                                                   config_.n_heads_v, config_.d_v),
+                                        .v = detail::heads(buffers.conv, 2 * config_.key_dim(),
+                                                           config_.n_heads_v, config_.d_v),
                                         .decay_log = buffers.decay_log,
                                         .beta = buffers.beta,
                                         .state = state,
@@ -275,19 +246,6 @@ class DeltaNetLayer {
                                                                   .eps = config_.norm_eps});
     }
 
-    /// Rows of y that belong to padding: what x held there may have been anything.
-    static void clear_padding(const Batch& batch, View<float, 2> y) {
-        for (const SequenceSpan& sequence : batch.sequences()) {
-            if (!is_padding(sequence)) continue;
-            for (index_t j = 0; j < y.size(0); ++j) {
-                const auto at = static_cast<std::size_t>(j);
-                const index_t token = batch.output_tokens() ? (*batch.output_tokens())[at] : j;
-                const index_t t = token - sequence.first_token;
-                if (t >= 0 && t < sequence.n_tokens) std::fill_n(y.ptr(j), y.size(1), 0.0F);
-            }
-        }
-    }
-
     // ---- views into the buffers
 
     /// [n_tokens, H_k, per_group] of the projections.
@@ -309,15 +267,11 @@ class DeltaNetLayer {
                 {p.stride(0), s.group_stride, config_.d_v, 1}};
     }
 
-    /// Columns of a buffer as heads [n_tokens, n_heads, d].
-    static View<float, 3> heads(View<float, 2> buffer, index_t column, index_t n_heads, index_t d) {
-        return {buffer.data() + column, {buffer.size(0), n_heads, d}, {buffer.stride(0), d, 1}};
-    }
     View<float, 3> query(const Buffers& b) const {
-        return heads(b.conv, 0, config_.n_heads_k, config_.d_k);
+        return detail::heads(b.conv, 0, config_.n_heads_k, config_.d_k);
     }
     View<float, 3> key(const Buffers& b) const {
-        return heads(b.conv, config_.key_dim(), config_.n_heads_k, config_.d_k);
+        return detail::heads(b.conv, config_.key_dim(), config_.n_heads_k, config_.d_k);
     }
     View<const float, 2> flat(View<float, 3> rows) const {
         return {rows.data(), {rows.size(0), config_.value_dim()}};

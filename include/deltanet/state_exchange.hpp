@@ -16,7 +16,7 @@
 /// Caches that keep q, k and v apart are three calls with their first channel.
 #pragma once
 
-#include <deltanet/state_slots.hpp>
+#include <deltanet/detail/slot_access.hpp>
 
 #include <cstdint>
 
@@ -27,19 +27,12 @@ enum class StateOrder : std::uint8_t { k_first, v_first };
 
 namespace detail {
 
-inline void check_no_tree(const char* where, const StateSlots& slots, index_t slot, index_t layer) {
-    const index_t nodes = slots.progress(slot, layer).tree;
-    if (nodes == 0) return;
-    fail(where, "slot", "no tree, or one of which a path is accepted",
-         concat("slot ", slot, " with a tree of ", nodes, " nodes"));
-}
-
 template <class T>
 void check_conv_exchange(const char* where, const StateSlots& slots, index_t slot, index_t layer,
                          index_t first_channel, View<T, 2> external) {
     slots.check_slot(where, "slot", slot);
     slots.check_layer(where, layer);
-    check_no_tree(where, slots, slot, layer);
+    SlotAccess::progress(slots).check_no_tree(where, layer, slot);
     const index_t taps = slots.conv_taps();
     const index_t channels = external.size(0);
     if (external.size(1) != taps && external.size(1) != taps + 1) {
@@ -58,7 +51,7 @@ void check_recurrent_exchange(const char* where, const StateSlots& slots, index_
                               index_t layer, StateOrder order, View<T, 3> external) {
     slots.check_slot(where, "slot", slot);
     slots.check_layer(where, layer);
-    check_no_tree(where, slots, slot, layer);
+    SlotAccess::progress(slots).check_no_tree(where, layer, slot);
     const bool k_first = order == StateOrder::k_first;
     check_shape(where, "external", external,
                 {slots.n_heads_v(), k_first ? slots.d_k() : slots.d_v(),

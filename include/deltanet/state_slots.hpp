@@ -16,6 +16,7 @@
 #include <deltanet/layer_config.hpp>
 #include <deltanet/ops/pending_updates.hpp>
 #include <deltanet/ops/state_view.hpp>
+#include <deltanet/state_slots_options.hpp>
 
 #include <cstring>
 #include <memory>
@@ -29,27 +30,12 @@ namespace detail {
 struct SlotAccess;
 }
 
-/// How many slots and layers, how caller's memory is strided (in floats; 0 means dense, rows
-/// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A 16-bit
-/// state halves what decode reads and writes; it is rounded once per forward (docs/numerics.md).
-struct StateSlotsOptions {
-    index_t slots = 1;
-    index_t layers = 1;
-    index_t slot_stride = 0;
-    index_t layer_stride = 0;
-    DType state = DType::f32;
-    bool huge_pages = false;  ///< asks for them; own memory is then aligned to 2 MiB
-    /// R, 0 to 32: tokens that can be taken back. Steps of up to R tokens do not write the
-    /// recurrent state; their updates stay pending until there is no more room (docs/state.md).
-    index_t rollback = 0;
-};
-
 /// Move-only. Not synchronised: operations on distinct slots may run at the same time.
 class StateSlots {
   public:
     /// Own memory, aligned to 64 bytes, all zeros.
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options)
-        : StateSlots(Sizes{resolve(config, options)}, config) {
+        : StateSlots(Sizes{detail::resolve(config, options)}, config) {
         const index_t floats = floats_needed(config, options);
         const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
         const Free free(options.huge_pages ? kHugePage : kLine);
@@ -63,7 +49,7 @@ class StateSlots {
     /// Caller's memory, which must outlive this object and hold at least `floats_needed(config,
     /// options)`. It is not cleared: start sequences fresh, or `reset` their slots.
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options, std::span<float> memory)
-        : StateSlots(Sizes{resolve(config, options)}, config) {
+        : StateSlots(Sizes{detail::resolve(config, options)}, config) {
         const index_t needed = floats_needed(config, options);
         if (memory.data() == nullptr || static_cast<index_t>(memory.size()) < needed) {
             detail::fail(kName, "memory", detail::concat("at least ", needed, " floats"),
@@ -79,7 +65,7 @@ class StateSlots {
     /// Caller's memory in one piece per layer; `options.layers`, `layer_stride` and `huge_pages`
     /// are not looked at. Each layer's piece must hold (slots - 1) * slot_stride + row floats.
     StateSlots(const LayerConfig& config, StateSlotsOptions options, std::span<float* const> layers)
-        : StateSlots(Sizes{resolve(config, with_layers(options, layers.size()))}, config) {
+        : StateSlots(Sizes{detail::resolve(config, with_layers(options, layers.size()))}, config) {
         for (std::size_t l = 0; l < layers.size(); ++l) {
             if (layers[l] == nullptr)
                 detail::fail(kName, detail::concat("layers[", l, "]"), "memory", "a null pointer");
@@ -103,7 +89,7 @@ class StateSlots {
     /// Floats from the first to behind the last row of an arena with these options.
     [[nodiscard]] static index_t floats_needed(const LayerConfig& config,
                                                const StateSlotsOptions& options) {
-        const StateSlotsOptions o = resolve(config, options);
+        const StateSlotsOptions o = detail::resolve(config, options);
         return (o.layers - 1) * o.layer_stride + (o.slots - 1) * o.slot_stride +
                row_floats(config, o.state, o.rollback);
     }
@@ -193,24 +179,8 @@ class StateSlots {
     /// before them.
     void rollback(index_t slot, index_t n_tokens) {
         const char* const where = "StateSlots::rollback";
-        detail::SlotProgress p = whole(where, slot);
-        if (n_tokens < 0 || n_tokens > p.pending) {
-            detail::fail(
-                where, "n_tokens",
-                detail::concat("0 to ", p.pending, ", as many as are pending in slot ", slot),
-                detail::concat(n_tokens));
-        }
-        if (n_tokens > 0 && n_tokens < p.tree) {
-            detail::fail(where, "n_tokens",
-                         detail::concat("all ", p.tree, " nodes of the tree in slot ", slot,
-                                        ", or accept() of some"),
-                         detail::concat(n_tokens));
-        }
-        if (n_tokens == 0) return;
-        p.position -= n_tokens - p.tree;
-        p.pending -= n_tokens;
-        p.tree = 0;
-        progress_.set(slot, p);
+        check_slot(where, "slot", slot);
+        progress_.set(slot, progress_.rolled_back(where, slot, n_tokens));
     }
 
     /// Keeps one branch of the tree that the slot's last step read: `path` are nodes from the root
@@ -218,36 +188,14 @@ class StateSlots {
     /// stays. Copies the branch's updates and convolution inputs together.
     void accept(index_t slot, std::span<const index_t> path) {
         const char* const where = "StateSlots::accept";
-        detail::SlotProgress p = whole(where, slot);
-        if (p.tree == 0) {
-            detail::fail(where, "slot", "a slot whose last step was a tree",
-                         detail::concat("slot ", slot, ", where none is open"));
-        }
-        index_t before = -1;
-        for (std::size_t i = 0; i < path.size(); ++i) {
-            const index_t node = path[i];
-            if (node < 0 || node >= p.tree) {
-                detail::fail(where, detail::concat("path[", i, "]"), detail::range_text(p.tree),
-                             detail::concat(node));
-            }
-            if (progress_.parent(slot, node) != before) {
-                detail::fail(
-                    where, detail::concat("path[", i, "]"),
-                    detail::concat("a node whose parent is ", before),
-                    detail::concat(node, ", whose parent is ", progress_.parent(slot, node)));
-            }
-            before = node;
-        }
-        const index_t first = p.pending - p.tree;
-        const auto accepted = static_cast<index_t>(path.size());
+        check_slot(where, "slot", slot);
+        const detail::SlotProgress after = progress_.accepted(where, slot, path);
+        const auto n = static_cast<index_t>(path.size());
+        const index_t first = after.pending - n;
         for (index_t l = 0; l < n_layers(); ++l) {
-            for (index_t i = 0; i < accepted; ++i)
-                move_update(l, slot, first + path[at(i)], first + i);
+            for (index_t i = 0; i < n; ++i) move_update(l, slot, first + path[at(i)], first + i);
         }
-        p.pending = first + accepted;
-        p.position += accepted;
-        p.tree = 0;
-        progress_.set(slot, p);
+        progress_.set(slot, after);
     }
 
     /// Writes the pending updates of one layer of a slot into its state; nothing can be taken back
@@ -255,11 +203,8 @@ class StateSlots {
     void flush(index_t slot, index_t layer) {
         check_slot("StateSlots::flush", "slot", slot);
         check_layer("StateSlots::flush", layer);
+        progress_.check_no_tree("StateSlots::flush", layer, slot);
         const detail::SlotProgress& p = progress_.at(layer, slot);
-        if (p.tree > 0) {
-            detail::fail("StateSlots::flush", "slot", "no tree, or one of which a path is accepted",
-                         detail::concat("slot ", slot, " with a tree of ", p.tree, " nodes"));
-        }
         if (p.pending == 0) return;
         const StateView<float> states = recurrent_state(layer);
         states.visit([&]<class S>(const View<S, 4>& view) {
@@ -326,10 +271,10 @@ class StateSlots {
     }
 
     void check_slot(std::string_view function, std::string_view argument, index_t slot) const {
-        check_range(function, argument, slot, n_slots());
+        detail::check_range(function, argument, slot, n_slots());
     }
     void check_layer(std::string_view function, index_t layer) const {
-        check_range(function, "layer", layer, n_layers());
+        detail::check_range(function, "layer", layer, n_layers());
     }
 
   private:
@@ -358,38 +303,6 @@ class StateSlots {
         options.layers = static_cast<index_t>(layers);
         options.layer_stride = 0;
         return options;
-    }
-
-    /// Checks, and fills in the strides that were left 0.
-    static StateSlotsOptions resolve(const LayerConfig& config, StateSlotsOptions options) {
-        config.validate();
-        detail::check_at_least(kName, "slots", options.slots, 1);
-        detail::check_at_least(kName, "layers", options.layers, 1);
-        if (name_of(options.state) == "unknown") {
-            detail::fail(kName, "state", "a DType",
-                         detail::concat(static_cast<index_t>(options.state)));
-        }
-        if (options.rollback < 0 || options.rollback > kMaxPending) {
-            detail::fail(kName, "rollback", detail::concat("0 to ", kMaxPending),
-                         detail::concat(options.rollback));
-        }
-        const index_t row = row_floats(config, options.state, options.rollback);
-        if (options.slot_stride == 0) options.slot_stride = (row + 15) / 16 * 16;
-        if (options.layer_stride == 0) options.layer_stride = options.slots * options.slot_stride;
-        detail::check_at_least(kName, "slot_stride", options.slot_stride, row);
-        const float* const unread = nullptr;
-        detail::check_writable(
-            kName, "layer_stride",
-            View<const float, 3>(unread, {options.layers, options.slots, row},
-                                 {options.layer_stride, options.slot_stride, 1}));
-        return options;
-    }
-
-    static void check_range(std::string_view function, std::string_view argument, index_t value,
-                            index_t count) {
-        if (value < 0 || value >= count) {
-            detail::fail(function, argument, detail::range_text(count), detail::concat(value));
-        }
     }
 
     static std::size_t at(index_t i) noexcept { return static_cast<std::size_t>(i); }

@@ -28,6 +28,12 @@ template <std::size_t N>
     return count > 0 ? concat("0 to ", count - 1) : std::string("none, as there are none");
 }
 
+/// `value` is one of the indices of `count` things.
+inline void check_range(std::string_view function, std::string_view argument, index_t value,
+                        index_t count) {
+    if (value < 0 || value >= count) fail(function, argument, range_text(count), concat(value));
+}
+
 /// `value >= minimum`.
 inline void check_at_least(std::string_view function, std::string_view argument, index_t value,
                            index_t minimum) {
@@ -125,10 +131,7 @@ inline void check_row_list(std::string_view function,
                            const std::optional<std::span<const index_t>>& rows, index_t n_rows) {
     if (!rows) return;
     for (std::size_t j = 0; j < rows->size(); ++j) {
-        const index_t row = (*rows)[j];
-        if (row < 0 || row >= n_rows) {
-            fail(function, concat("rows[", j, "]"), range_text(n_rows), concat(row));
-        }
+        check_range(function, concat("rows[", j, "]"), (*rows)[j], n_rows);
     }
 }
 

@@ -62,6 +62,62 @@ class SlotProgressTable {
         return first;
     }
 
+    /// The slot without its last `n_tokens` tokens. Throws where they are not all pending, or only
+    /// part of a tree.
+    [[nodiscard]] SlotProgress rolled_back(const char* where, index_t slot,
+                                           index_t n_tokens) const {
+        SlotProgress p = whole(where, slot);
+        if (n_tokens < 0 || n_tokens > p.pending) {
+            fail(where, "n_tokens",
+                 concat("0 to ", p.pending, ", as many as are pending in slot ", slot),
+                 concat(n_tokens));
+        }
+        if (n_tokens == 0) return p;
+        if (n_tokens < p.tree) {
+            fail(where, "n_tokens",
+                 concat("all ", p.tree, " nodes of the tree in slot ", slot,
+                        ", or accept() of some"),
+                 concat(n_tokens));
+        }
+        p.position -= n_tokens - p.tree;
+        p.pending -= n_tokens;
+        p.tree = 0;
+        return p;
+    }
+
+    /// The slot with the nodes of `path` instead of its tree. Throws where that is not a branch
+    /// from the root on.
+    [[nodiscard]] SlotProgress accepted(const char* where, index_t slot,
+                                        std::span<const index_t> path) const {
+        SlotProgress p = whole(where, slot);
+        if (p.tree == 0) {
+            fail(where, "slot", "a slot whose last step was a tree",
+                 concat("slot ", slot, ", where none is open"));
+        }
+        index_t before = -1;
+        for (std::size_t i = 0; i < path.size(); ++i) {
+            const index_t node = path[i];
+            check_range(where, concat("path[", i, "]"), node, p.tree);
+            if (parent(slot, node) != before) {
+                fail(where, concat("path[", i, "]"), concat("a node whose parent is ", before),
+                     concat(node, ", whose parent is ", parent(slot, node)));
+            }
+            before = node;
+        }
+        const auto n = static_cast<index_t>(path.size());
+        p.pending += n - p.tree;
+        p.position += n;
+        p.tree = 0;
+        return p;
+    }
+
+    void check_no_tree(const char* where, index_t layer, index_t slot) const {
+        const index_t nodes = at(layer, slot).tree;
+        if (nodes == 0) return;
+        fail(where, "slot", "no tree, or one of which a path is accepted",
+             concat("slot ", slot, " with a tree of ", nodes, " nodes"));
+    }
+
     /// What a forward of a layer did for a sequence.
     void advance(index_t layer, const SequenceSpan& sequence) noexcept {
         SlotProgress& p = entry(layer, sequence.slot);
