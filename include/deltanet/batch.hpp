@@ -151,8 +151,10 @@ class Batch {
     /// are in.
     void select_outputs(std::span<const index_t> rows) {
         for (std::size_t j = 0; j < rows.size(); ++j) {
-            detail::check_range("Batch::select_outputs", detail::concat("rows[", j, "]"), rows[j],
-                                n_tokens_);
+            if (rows[j] < 0 || rows[j] >= n_tokens_) {
+                detail::check_range("Batch::select_outputs", detail::concat("rows[", j, "]"),
+                                    rows[j], n_tokens_);
+            }
         }
         std::vector<index_t> tokens(rows.begin(), rows.end());
         if (!rows_.empty()) {

@@ -19,15 +19,17 @@ inline void check_snapshots(const char* where, const Batch& batch, const StateSl
     for (index_t i = 0; i < batch.n_sequences(); ++i) {
         for (std::size_t j = 0; j < batch.snapshots(i).size(); ++j) {
             const index_t slot = batch.snapshots(i)[j].slot;
-            const std::string argument = concat("sequences[", i, "].snapshots[", j, "].slot");
-            slots.check_slot(where, argument, slot);
+            const auto argument = [&] {  // only when needed: the text costs memory
+                return concat("sequences[", i, "].snapshots[", j, "].slot");
+            };
+            if (slot < 0 || slot >= slots.n_slots()) slots.check_slot(where, argument(), slot);
             index_t uses = 0;
             for (index_t other = 0; other < batch.n_sequences(); ++other) {
                 uses += batch.sequences()[static_cast<std::size_t>(other)].slot == slot;
                 for (const Snapshot& s : batch.snapshots(other)) uses += s.slot == slot;
             }
             if (uses > 1) {
-                fail(where, argument, "a slot that nothing else in the batch uses",
+                fail(where, argument(), "a slot that nothing else in the batch uses",
                      concat("slot ", slot));
             }
         }
