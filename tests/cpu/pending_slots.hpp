@@ -180,7 +180,8 @@ class Slots {
                 continue;
             }
             std::vector<index_t> path;
-            for (index_t i = t; i >= 0; i = span.parents[at(i)]) path.insert(path.begin(), i);
+            for (index_t i = t; i >= 0; i = span.parents[at(i)]) path.push_back(i);
+            std::reverse(path.begin(), path.end());
             std::vector<Token> tokens = before;
             for (const index_t i : path) tokens.push_back(token_of(problem, span.first_token + i));
             compare_last(t, tokens);
