@@ -4,10 +4,11 @@
 /// token of it goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta
 /// rule), then text is decoded byte by byte (recurrent). With --check the same program proves that
 /// it computes what transformers does; with --precision it shows what 16-bit states and products do
-/// to it.
+/// to it; with --speculate drafts are verified and rolled back.
 #include "language_model.hpp"
 #include "options.hpp"
 #include "precision.hpp"
+#include "speculate.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -33,8 +34,8 @@ std::vector<int> bytes_of(const deltanet::TensorInfo& tensor) {
 
 /// The likeliest next byte after the last row of logits.
 int likeliest(const std::vector<float>& logits, std::ptrdiff_t vocabulary) {
-    const auto row = logits.end() - vocabulary;
-    return static_cast<int>(std::max_element(row, logits.end()) - row);
+    const auto rows = static_cast<std::ptrdiff_t>(logits.size()) / vocabulary;
+    return generate::likeliest(logits, vocabulary, rows - 1);
 }
 
 /// A random next byte, likelier ones more often; temperature 0 takes the likeliest.
@@ -157,6 +158,12 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (options.precision) return generate::measure_precision(options.model);
+        const std::vector<int> prompt =
+            options.prompt.empty()
+                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors")
+                               .tensor("prompt"))
+                : bytes_of(options.prompt);
+        if (options.speculate) return generate::speculate(options.model, prompt, 200);
         LanguageModel model(options.model);
         if (options.check) {
             return check(model,
@@ -168,11 +175,6 @@ int main(int argc, char** argv) {
             "backend cpu/%s\n\n",
             model.n_layers(), layer.hidden, layer.n_heads_k, layer.n_heads_v, layer.d_k, layer.d_v,
             generate::Backend::arch_name);
-        const std::vector<int> prompt =
-            options.prompt.empty()
-                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors")
-                               .tensor("prompt"))
-                : bytes_of(options.prompt);
         return continue_text(model, prompt, options);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "generate: %s\n%s", error.what(), generate::kUsage);

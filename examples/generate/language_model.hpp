@@ -21,10 +21,12 @@ using deltanet::index_t;
 using deltanet::View;
 using Backend = deltanet::CpuBackend<>;
 
-/// What the model's recurrent states are stored as, and what its prefill multiplies in.
+/// What the model's recurrent states are stored as, what its prefill multiplies in, and how many
+/// tokens can be taken back.
 struct Precision {
     deltanet::DType state = deltanet::DType::f32;
     deltanet::ScanCompute scan = deltanet::ScanCompute::f32;
+    index_t rollback = 0;
 };
 
 /// One sequence at a time. The weights stay in the mapped file, in bfloat16.
@@ -33,8 +35,10 @@ class LanguageModel {
     explicit LanguageModel(const std::filesystem::path& directory, const Precision& precision = {})
         : config_(deltanet::read_model_config(directory / "config.json")),
           checkpoint_(deltanet::Checkpoint::open(directory)),
-          slots_(layer_config(config_),
-                 {.slots = 1, .layers = n_layers(), .state = precision.state}) {
+          slots_(layer_config(config_), {.slots = 1,
+                                         .layers = n_layers(),
+                                         .state = precision.state,
+                                         .rollback = precision.rollback}) {
         config_.layer.scan_compute = precision.scan;
         for (index_t i = 0; i < n_layers(); ++i) {
             const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
@@ -60,8 +64,9 @@ class LanguageModel {
 
     /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of
     /// those that follow what was fed before. Several tokens take the chunked path through the
-    /// delta rule, one the recurrent path.
-    const std::vector<float>& feed(const std::vector<int>& tokens, deltanet::Start start) {
+    /// delta rule, one the recurrent path. `parents`: see `deltanet::BatchSequence`.
+    const std::vector<float>& feed(const std::vector<int>& tokens, deltanet::Start start,
+                                   const std::vector<index_t>& parents = {}) {
         const auto n = static_cast<index_t>(tokens.size());
         const index_t hidden = config_.layer.hidden;
         x_.resize(size(n * hidden));
@@ -71,7 +76,7 @@ class LanguageModel {
             std::copy_n(row, hidden, x_.begin() + t * hidden);
         }
         batch_.clear();
-        batch_.add({.slot = 0, .n_tokens = n, .start = start});
+        batch_.add({.slot = 0, .n_tokens = n, .start = start, .parents = parents});
         for (index_t i = 0; i < n_layers(); ++i) {
             // y = x + DeltaNet(norm(x)): norm and residual belong to the layer, see layer_config
             blocks_[size(i)].layer.forward(batch_, rows(x_, n, hidden), rows(y_, n, hidden), slots_,
@@ -84,6 +89,9 @@ class LanguageModel {
         apply(output_, rows(y_, n, hidden), rows(logits_, n, vocabulary()));
         return logits_;
     }
+
+    /// Slot 0 is the sequence.
+    [[nodiscard]] deltanet::StateSlots& slots() { return slots_; }
 
     /// The recurrent states of all layers, one after the other.
     [[nodiscard]] std::vector<float> states() const {

@@ -20,6 +20,7 @@ struct Options {
     std::uint32_t seed = 1;
     bool check = false;
     bool precision = false;
+    bool speculate = false;
     bool help = false;
 };
 
@@ -29,7 +30,10 @@ inline constexpr const char* kUsage =
     "generate --check\n"
     "    compares logits and greedy continuation with those recorded from transformers\n"
     "generate --precision\n"
-    "    perplexity of 4096 bytes with states and products in 16 bits, against float32\n";
+    "    perplexity of 4096 bytes with states and products in 16 bits, against float32\n"
+    "generate --speculate\n"
+    "    decodes 200 bytes with drafts that are verified and rolled back: the same text in fewer "
+    "steps\n";
 
 /// Throws std::invalid_argument with what is wrong.
 inline Options parse(int argc, char** argv) {
@@ -68,6 +72,8 @@ inline Options parse(int argc, char** argv) {
             options.check = true;
         } else if (flag == "--precision") {
             options.precision = true;
+        } else if (flag == "--speculate") {
+            options.speculate = true;
         } else if (flag == "--help" || flag == "-h") {
             options.help = true;
         } else {
