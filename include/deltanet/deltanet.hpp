@@ -20,6 +20,7 @@
 #include <deltanet/observer.hpp>
 #include <deltanet/reference/backend.hpp>
 #include <deltanet/state_blob.hpp>
+#include <deltanet/state_describe.hpp>
 #include <deltanet/state_exchange.hpp>
 #include <deltanet/state_slots.hpp>
 #include <deltanet/thread_pool.hpp>

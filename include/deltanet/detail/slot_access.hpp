@@ -13,6 +13,10 @@ struct SlotAccess {
     [[nodiscard]] static const SlotLayout& layout(const StateSlots& slots) noexcept {
         return slots.layout_;
     }
+    /// Floats from one slot's row to the next.
+    [[nodiscard]] static index_t slot_stride(const StateSlots& slots) noexcept {
+        return slots.options_.slot_stride;
+    }
     [[nodiscard]] static const SlotProgressTable& progress(const StateSlots& slots) noexcept {
         return slots.progress_;
     }
