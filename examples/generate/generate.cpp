@@ -5,6 +5,7 @@
 /// rule), then text is decoded byte by byte (recurrent). With --check the same program proves that
 /// it computes what transformers does; with --precision it shows what 16-bit states and products do
 /// to it; with --speculate drafts are verified and rolled back.
+#include "chat.hpp"
 #include "language_model.hpp"
 #include "options.hpp"
 #include "precision.hpp"
@@ -157,6 +158,7 @@ int main(int argc, char** argv) {
             std::fputs(generate::kUsage, stdout);
             return 0;
         }
+        if (options.chat) return generate::chat(options.model);
         if (options.precision) return generate::measure_precision(options.model);
         const std::vector<int> prompt =
             options.prompt.empty()

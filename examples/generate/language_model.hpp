@@ -21,25 +21,26 @@ using deltanet::index_t;
 using deltanet::View;
 using Backend = deltanet::CpuBackend<>;
 
-/// What the model's recurrent states are stored as, what its prefill multiplies in, and how many
-/// tokens can be taken back.
-struct Precision {
+/// What the model's recurrent states are stored as, what its prefill multiplies in, how many tokens
+/// can be taken back, and how many states there are.
+struct ModelOptions {
     deltanet::DType state = deltanet::DType::f32;
     deltanet::ScanCompute scan = deltanet::ScanCompute::f32;
     index_t rollback = 0;
+    index_t slots = 1;
 };
 
-/// One sequence at a time. The weights stay in the mapped file, in bfloat16.
+/// One sequence at a time, in slot 0. The weights stay in the mapped file, in bfloat16.
 class LanguageModel {
   public:
-    explicit LanguageModel(const std::filesystem::path& directory, const Precision& precision = {})
+    explicit LanguageModel(const std::filesystem::path& directory, const ModelOptions& options = {})
         : config_(deltanet::read_model_config(directory / "config.json")),
           checkpoint_(deltanet::Checkpoint::open(directory)),
-          slots_(layer_config(config_), {.slots = 1,
+          slots_(layer_config(config_), {.slots = options.slots,
                                          .layers = n_layers(),
-                                         .state = precision.state,
-                                         .rollback = precision.rollback}) {
-        config_.layer.scan_compute = precision.scan;
+                                         .state = options.state,
+                                         .rollback = options.rollback}) {
+        config_.layer.scan_compute = options.scan;
         for (index_t i = 0; i < n_layers(); ++i) {
             const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
             blocks_.emplace_back(
@@ -64,9 +65,11 @@ class LanguageModel {
 
     /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of
     /// those that follow what was fed before. Several tokens take the chunked path through the
-    /// delta rule, one the recurrent path. `parents`: see `deltanet::BatchSequence`.
+    /// delta rule, one the recurrent path. `parents` and
+    /// `snapshots`: see `deltanet::BatchSequence`.
     const std::vector<float>& feed(const std::vector<int>& tokens, deltanet::Start start,
-                                   const std::vector<index_t>& parents = {}) {
+                                   const std::vector<index_t>& parents = {},
+                                   const std::vector<deltanet::Snapshot>& snapshots = {}) {
         const auto n = static_cast<index_t>(tokens.size());
         const index_t hidden = config_.layer.hidden;
         x_.resize(size(n * hidden));
@@ -76,7 +79,8 @@ class LanguageModel {
             std::copy_n(row, hidden, x_.begin() + t * hidden);
         }
         batch_.clear();
-        batch_.add({.slot = 0, .n_tokens = n, .start = start, .parents = parents});
+        batch_.add(
+            {.slot = 0, .n_tokens = n, .start = start, .parents = parents, .snapshots = snapshots});
         for (index_t i = 0; i < n_layers(); ++i) {
             // y = x + DeltaNet(norm(x)): norm and residual belong to the layer, see layer_config
             blocks_[size(i)].layer.forward(batch_, rows(x_, n, hidden), rows(y_, n, hidden), slots_,

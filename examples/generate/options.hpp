@@ -21,6 +21,7 @@ struct Options {
     bool check = false;
     bool precision = false;
     bool speculate = false;
+    bool chat = false;
     bool help = false;
 };
 
@@ -33,7 +34,9 @@ inline constexpr const char* kUsage =
     "    perplexity of 4096 bytes with states and products in 16 bits, against float32\n"
     "generate --speculate\n"
     "    decodes 200 bytes with drafts that are verified and rolled back: the same text in fewer "
-    "steps\n";
+    "steps\n"
+    "generate --chat\n"
+    "    a conversation whose beginning is not read again: states in a prefix cache\n";
 
 /// Throws std::invalid_argument with what is wrong.
 inline Options parse(int argc, char** argv) {
@@ -74,6 +77,8 @@ inline Options parse(int argc, char** argv) {
             options.precision = true;
         } else if (flag == "--speculate") {
             options.speculate = true;
+        } else if (flag == "--chat") {
+            options.chat = true;
         } else if (flag == "--help" || flag == "-h") {
             options.help = true;
         } else {

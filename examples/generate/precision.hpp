@@ -4,19 +4,17 @@
 /// error of the states behind them, against float32.
 #pragma once
 
+#include "held_out.hpp"
 #include "language_model.hpp"
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
 
 namespace generate {
 
 struct PrecisionCase {
     const char* text;
-    Precision precision;
+    ModelOptions precision;
     std::size_t piece;  ///< tokens per call; 1: decoding
 };
 
@@ -73,13 +71,7 @@ inline double relative_rms(const std::vector<float>& a, const std::vector<float>
 inline int measure_precision(const std::filesystem::path& directory) {
     using deltanet::DType;
     using deltanet::ScanCompute;
-    const std::filesystem::path path = directory / "held_out.txt";
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw std::runtime_error("cannot read " + path.string());
-    std::vector<int> text;
-    for (std::istreambuf_iterator<char> c(file), end; c != end; ++c)
-        text.push_back(static_cast<unsigned char>(*c));
-    if (text.size() < 2) throw std::runtime_error(path.string() + " has no text");
+    const std::vector<int> text = held_out_text(directory);
 
     constexpr std::size_t whole = 512;
     const PrecisionCase cases[] = {

@@ -25,6 +25,7 @@ PREAMBLE = """#include <algorithm>
 #include <deltanet/deltanet.hpp>
 #include <deltanet/io/layer_binding.hpp>
 #include <deltanet/io/model_config.hpp>
+#include <deltanet/prefix_cache.hpp>
 using namespace deltanet;
 // What a snippet may take for granted.
 struct Engine {
