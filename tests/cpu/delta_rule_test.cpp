@@ -47,6 +47,7 @@ void compare(const typename DeltaProblem<T>::Sizes& sizes, std::mt19937& generat
 
 }  // namespace
 
+// Field row 26: tails of chunks.
 TEMPLATE_TEST_CASE("delta_rule agrees with the oracle for every length", "[delta_rule]", float,
                    double) {
     using T = TestType;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The layer against itself and against the oracle: backends agree, packings and head orders are
+// Field row 17: the second part of a prompt from zeros.
 /// the same bits, a sequence may be cut anywhere, and the options around the core do what they say.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
@@ -177,6 +178,7 @@ TEST_CASE("a sequence may be cut anywhere") {
     }
 }
 
+// Field row 22: what is carried is what is stored.
 TEST_CASE("recurrent pieces of two or more tokens are the bits of the whole") {
     // A single token goes through Eigen's matrix-vector product, whose sums differ from the matrix
     // product's.

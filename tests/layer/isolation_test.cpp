@@ -34,6 +34,7 @@ struct Isolation {
 
 }  // namespace
 
+// Field rows 8 and 9: states mixed between sequences.
 TEST_CASE("n identical prompts in one batch give n identical rows") {
     Isolation f;
     const index_t length = GENERATE(1, 2, 20, 90);
@@ -105,6 +106,7 @@ TEST_CASE("a NaN sequence leaves its neighbours bit-unchanged") {
     }
 }
 
+// Field row 16: what the last owner of a slot left.
 TEST_CASE("a fresh start reads nothing of what the slot held") {
     Isolation f;
     const index_t length = GENERATE(0, 1, 2, 3, 70);
@@ -131,6 +133,7 @@ TEST_CASE("slots outside the batch are not touched") {
     CHECK(bit_equal(state_of(slots, 1, 1), other_layer));
 }
 
+// Field row 40: what else is in the batch.
 TEST_CASE("results do not depend on the order of sequences or of rows") {
     Isolation f;
     const std::vector<index_t> lengths{3, 70, 1, 16, 0, 2};

@@ -51,7 +51,8 @@ void check_padding(const LayerConfig& config, index_t rollback) {
 
 }  // namespace
 
-TEST_CASE("padding gives zeros and touches nothing") {  // field: negative slots
+// Field row 18: padding written into a live slot.
+TEST_CASE("padding gives zeros and touches nothing") {
     LayerConfig config = small_config();
     config.residual = GENERATE(false, true);
     for (const index_t rollback : {0, 4}) {

@@ -54,6 +54,7 @@ StateSlotsOptions with(index_t rollback, DType state) {
 
 }  // namespace
 
+// Field rows 30, 33, 34, 39: rollback, what is pending, mixed batches.
 TEST_CASE("programs of slot operations are a replay of the tokens that survive") {
     const index_t rollback = GENERATE(0, 1, 3, 8, 32);
     const RandomLayer weights(small_config(1, 2, 8, 12, 6), 5);

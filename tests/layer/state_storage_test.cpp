@@ -46,6 +46,7 @@ TEST_CASE("a prefill says the same over states of any type, and stores them roun
     CHECK(bit_equal(stored, rounded));
 }
 
+// Field row 37: bytes of a state.
 TEST_CASE("decoding over 16-bit states stays within the drift of their rounding") {
     const DType dtype = GENERATE(DType::bf16, DType::f16);
     constexpr index_t n_tokens = 60;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
+// Field row 28: whole prompts read again.
 /// The prefix cache: the longest saved beginning, never another text's, under its budget.
 /// (Elsewhere every turn of a conversation was read again from its beginning, and the number of
 /// saved states was limited, not their bytes.)
@@ -75,6 +76,7 @@ TEST_CASE("the longest saved beginning is found, and goes on as if it had been r
     CHECK(cache.restore({}, engine.slots, 1) == 0);
 }
 
+// Field row 29: a budget of bytes.
 TEST_CASE("what was not used for longest makes room", "[prefix_cache]") {
     Engine engine;
     const auto text = [](int first) {

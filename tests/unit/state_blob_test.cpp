@@ -45,6 +45,7 @@ std::vector<std::byte> bytes_of(const StateSlots& slots, index_t slot) {
 
 }  // namespace
 
+// Field rows 31 to 33: saving while something is pending.
 TEST_CASE("a saved slot comes back with what is pending, at every moment", "[state_blob]") {
     Engine engine;
     for (const DType state : {DType::f32, DType::bf16, DType::f16}) {

@@ -165,6 +165,7 @@ TEST_CASE("an arena of another shape is refused", "[state_slots][errors]") {
           "[4, 3, 5, 32] and 3");
 }
 
+// Field row 44: no middle part can be forgotten.
 TEST_CASE("rollback, accept and flush say what is wrong", "[state_slots][errors]") {
     CHECK(message_of([] { StateSlots(small(), {.slots = 1, .rollback = 33}); }) ==
           "StateSlots: rollback: expected 0 to 32, found 33");
