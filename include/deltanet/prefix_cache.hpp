@@ -12,7 +12,10 @@
 #include <deltanet/batch.hpp>
 #include <deltanet/state_blob.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <span>
 #include <unordered_map>

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deltanet/cpu/scratch.hpp>
+#include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 #include <limits>
