@@ -32,12 +32,16 @@ struct SequenceSpan {
     std::span<const index_t> parents{};
 };
 
-[[nodiscard]] constexpr bool is_padding(const SequenceSpan& sequence) noexcept {
+// Force-inlined, as is what else kernels call: an object compiled for one instruction set leaves no
+// copy for others.
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr bool is_padding(
+    const SequenceSpan& sequence) noexcept {
     return sequence.slot < 0;
 }
 
 /// The token that token t of a sequence follows; -1: the last one of the slot.
-[[nodiscard]] constexpr index_t parent_of(const SequenceSpan& sequence, index_t t) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t parent_of(const SequenceSpan& sequence,
+                                                                index_t t) noexcept {
     return sequence.parents.empty() ? t - 1 : sequence.parents[static_cast<std::size_t>(t)];
 }
 

@@ -43,8 +43,8 @@ struct PendingStep {
 /// A call of up to R tokens appends them, and folds the updates before it if there is no room for
 /// both. A longer one folds them and leaves none. So what one call of up to R tokens appended can
 /// always be dropped.
-[[nodiscard]] constexpr PendingStep pending_step(const SequenceSpan& sequence,
-                                                 index_t capacity) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr PendingStep pending_step(const SequenceSpan& sequence,
+                                                                       index_t capacity) noexcept {
     if (is_padding(sequence)) return {};
     const index_t pending = sequence.start == Start::fresh ? 0 : sequence.pending;
     const index_t n = sequence.n_tokens;

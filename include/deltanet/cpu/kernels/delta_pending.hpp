@@ -120,13 +120,15 @@ class LineFetcher {
   public:
     static constexpr index_t streams = tuning::fetch_streams;
 
-    LineFetcher(const void* from, index_t bytes) noexcept
+    DELTANET_FORCE_INLINE LineFetcher(const void* from, index_t bytes) noexcept
         : line_(static_cast<const char*>(from)),
           stride_((bytes + 64 * streams - 1) / (64 * streams) * 64),
           end_(from == nullptr ? line_ : line_ + stride_) {}
 
     /// Lines of one stream that are still to be asked for.
-    [[nodiscard]] index_t left() const noexcept { return (end_ - line_) / 64; }
+    [[nodiscard]] DELTANET_FORCE_INLINE index_t left() const noexcept {
+        return (end_ - line_) / 64;
+    }
     /// So many of every stream.
     DELTANET_FORCE_INLINE void fetch(index_t lines) noexcept {
         for (; lines > 0 && line_ != end_; --lines, line_ += 64) {
