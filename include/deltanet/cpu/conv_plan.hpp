@@ -112,7 +112,6 @@ class Plan<Arch, Conv1dArgs<T>> {
                 .n_channels = n_channels,
                 .fresh = sequence.start == Start::fresh,
                 .step = pending_step(sequence, args_.rollback),
-                .pending = sequence.start == Start::fresh ? 0 : sequence.pending,
                 .parents = sequence.parents.empty() ? nullptr : sequence.parents.data(),
                 .head = norm_ ? args_.norm->d : n_channels,
                 .eps = norm_ ? static_cast<T>(args_.norm->eps) : T(0),

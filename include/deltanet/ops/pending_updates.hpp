@@ -10,15 +10,12 @@
 
 #include <deltanet/layer_config.hpp>
 #include <deltanet/ops/state_view.hpp>
-#include <deltanet/sequence.hpp>
+#include <deltanet/pending_step.hpp>
 
 #include <algorithm>
 #include <cmath>
 
 namespace deltanet {
-
-/// Most updates that can be pending in a slot.
-inline constexpr index_t kMaxPending = 32;
 
 /// Where the updates of every slot are: rows 0 to n - 1 of a slot, oldest first. No data: states
 /// are written by every call.
@@ -31,28 +28,6 @@ struct PendingUpdates {
     /// R.
     [[nodiscard]] constexpr index_t capacity() const noexcept { return k.size(1); }
 };
-
-/// What a call does about pending updates for one sequence.
-struct PendingStep {
-    index_t folded = 0;    ///< updates that are written into the state before the first token
-    index_t before = 0;    ///< updates that the first token finds pending
-    bool appends = false;  ///< the call's tokens become pending; else the state is written
-    index_t after = 0;     ///< updates that are pending behind the call
-};
-
-/// A call of up to R tokens appends them, and folds the updates before it if there is no room for
-/// both. A longer one folds them and leaves none. So what one call of up to R tokens appended can
-/// always be dropped.
-[[nodiscard]] DELTANET_FORCE_INLINE constexpr PendingStep pending_step(const SequenceSpan& sequence,
-                                                                       index_t capacity) noexcept {
-    if (is_padding(sequence)) return {};
-    const index_t pending = sequence.start == Start::fresh ? 0 : sequence.pending;
-    const index_t n = sequence.n_tokens;
-    if (n == 0) return {0, pending, false, pending};
-    if (n > capacity) return {pending, 0, false, 0};
-    if (pending + n > capacity) return {pending, 0, true, n};
-    return {0, pending, true, pending + n};
-}
 
 namespace detail {
 

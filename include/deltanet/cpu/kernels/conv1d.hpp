@@ -12,7 +12,7 @@
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/transpose.hpp>
 #include <deltanet/cpu/tuning.hpp>
-#include <deltanet/ops/pending_updates.hpp>
+#include <deltanet/pending_step.hpp>
 
 #include <utility>
 
@@ -65,7 +65,6 @@ struct Conv1dBlock {
     index_t n_channels;      ///< at most tuning::conv_channels
     bool fresh;              ///< the state is zeros and its memory is not read
     PendingStep step;        ///< what becomes of the state's rows
-    index_t pending;         ///< the first row that is read
     const index_t* parents;  ///< of the tokens, see SequenceSpan; null for a chain
     index_t head;   ///< channels of a head, a divisor of n_channels; without a norm n_channels
     T eps;          ///< of the norm
@@ -84,8 +83,8 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
             copy<Arch>(block.input + token * block.input_stride, row(i), block.n_channels);
         } else if (block.fresh) {
             fill_zero<Arch>(row(i), block.n_channels);
-        } else if (block.pending + n_rows + token != i) {
-            copy<Arch>(row(block.pending + n_rows + token), row(i), block.n_channels);
+        } else if (block.step.found() + n_rows + token != i) {
+            copy<Arch>(row(block.step.found() + n_rows + token), row(i), block.n_channels);
         }
     };
     if (!block.step.appends) {
@@ -162,7 +161,7 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
         tile.rows[r] = token >= 0 ? block.input + token * block.input_stride
                        : block.fresh || state_row < 0
                            ? zeros
-                           : block.state + (block.pending + state_row) * block.state_stride;
+                           : block.state + (block.step.found() + state_row) * block.state_stride;
         token = token >= 0 && block.parents != nullptr ? block.parents[token] : token - 1;
     }
     for (int k = 0; k < Tokens; ++k) tile.out[k] = block.output + (t + k) * block.output_stride;

@@ -59,8 +59,8 @@ void pending_tokens(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>
                                load<Arch>(tile.v + i * tile.v_stride + column + c, width - c));
             m[b] = decay * load<Arch>(reads + (n_tokens + i) * cols + c);
         }
-        const T* const a_row = scratch.a + i * kMaxTokens;
-        const T* const p_row = scratch.p + i * kMaxTokens;
+        const T* const a_row = scratch.a + i * kMaxPending;
+        const T* const p_row = scratch.p + i * kMaxPending;
         for (index_t j = 0; j < n + i; ++j) {
             if (a_row[j] == T(0) && p_row[j] == T(0)) continue;  // not one that i follows
             const T* const u = tile.u + j * tile.u_stride + column;

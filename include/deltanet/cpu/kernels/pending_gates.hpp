@@ -10,13 +10,11 @@
 #include <deltanet/cpu/scratch.hpp>
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/tuning.hpp>
+#include <deltanet/pending_step.hpp>
 
 #include <limits>
 
 namespace deltanet::cpu::kernels {
-
-/// Tokens of a step, and updates before it, at most; together as well.
-inline constexpr index_t kMaxTokens = 32;
 
 /// Memory of one worker, as arrays inside one block that is aligned to 64 bytes, and the numbers of
 /// the sequence at hand.
@@ -25,13 +23,13 @@ struct PendingScratch {
     static constexpr index_t cols = tuning::recurrent_batches<Arch> * lanes<Arch, T>;
 
     T* kq;          ///< [2, n_tokens, d_k]: keys, then queries
-    T* kk;          ///< [n_tokens, kMaxTokens]
-    T* qk;          ///< [n_tokens, kMaxTokens]
-    T* log_decay;   ///< [1 + n_tokens, kMaxTokens]: D, row 0 for the token before the first; -inf
+    T* kk;          ///< [n_tokens, kMaxPending]
+    T* qk;          ///< [n_tokens, kMaxPending]
+    T* log_decay;   ///< [1 + n_tokens, kMaxPending]: D, row 0 for the token before the first; -inf
                     ///< where it is not defined
     T* log_total;   ///< [1 + n_tokens]: G
-    T* a;           ///< [n_tokens, kMaxTokens]
-    T* p;           ///< [n_tokens, kMaxTokens]
+    T* a;           ///< [n_tokens, kMaxPending]
+    T* p;           ///< [n_tokens, kMaxPending]
     T* read;        ///< [n_tokens]
     T* fold;        ///< [n_folded]: e^{G_n - G_{j+1}}
     T* fold_total;  ///< [1]: e^{G_n}
@@ -50,16 +48,16 @@ struct PendingScratch {
     /// Points into `memory`; returns the bytes taken, a multiple of 64.
     constexpr index_t carve(T* memory, index_t d_k) noexcept {
         ScratchCarver<T> carver(memory);
-        kq = carver.take(2 * kMaxTokens * d_k);
-        for (T** square : {&kk, &qk, &a, &p}) *square = carver.take(kMaxTokens * kMaxTokens);
-        log_decay = carver.take((1 + kMaxTokens) * kMaxTokens);
-        log_total = carver.take(1 + kMaxTokens);
-        read = carver.take(kMaxTokens);
-        fold = carver.take(kMaxTokens);
+        kq = carver.take(2 * kMaxPending * d_k);
+        for (T** square : {&kk, &qk, &a, &p}) *square = carver.take(kMaxPending * kMaxPending);
+        log_decay = carver.take((1 + kMaxPending) * kMaxPending);
+        log_total = carver.take(1 + kMaxPending);
+        read = carver.take(kMaxPending);
+        fold = carver.take(kMaxPending);
         fold_total = carver.take(1);
-        weighted_u = carver.take(kMaxTokens * cols);
+        weighted_u = carver.take(kMaxPending * cols);
         panel = carver.take(d_k * cols);
-        reads = carver.take(2 * kMaxTokens * cols);
+        reads = carver.take(2 * kMaxPending * cols);
         return carver.bytes();
     }
 };
@@ -88,8 +86,8 @@ void pending_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, co
                 kk = compat::fma(load<Arch>(k_i + d, count), key, kk);
                 qk = compat::fma(load<Arch>(q_i + d, count), key, qk);
             });
-            scratch.kk[i * kMaxTokens + j] = compat::reduce_add(kk);
-            scratch.qk[i * kMaxTokens + j] = compat::reduce_add(qk);
+            scratch.kk[i * kMaxPending + j] = compat::reduce_add(kk);
+            scratch.qk[i * kMaxPending + j] = compat::reduce_add(qk);
         }
     }
 }
@@ -103,7 +101,7 @@ void pending_gates(const T* pending_log, index_t pending_stride, const T* decay_
     using Batch = xsimd::batch<T, Arch>;
     const index_t n = scratch.n_before, n_pending = n + scratch.n_folded;
     constexpr T never = -std::numeric_limits<T>::infinity();
-    for (index_t j = 0; j < kMaxTokens; ++j) scratch.log_decay[j] = never;
+    for (index_t j = 0; j < kMaxPending; ++j) scratch.log_decay[j] = never;
     T after = T(0);
     for (index_t j = n_pending - 1; j >= 0; --j) {
         scratch.log_decay[j] = after;
@@ -123,17 +121,17 @@ void pending_gates(const T* pending_log, index_t pending_stride, const T* decay_
     for (index_t i = 0; i < scratch.n_tokens; ++i) {
         const index_t before = parents == nullptr ? i : parents[i] + 1;  // its row
         const T gate = decay_log[i * decay_stride];
-        T* const row = scratch.log_decay + (i + 1) * kMaxTokens;
-        const T* const from = scratch.log_decay + before * kMaxTokens;
+        T* const row = scratch.log_decay + (i + 1) * kMaxPending;
+        const T* const from = scratch.log_decay + before * kMaxPending;
         for (index_t j = 0; j < n_all; j += lanes<Arch, T>)
             (Batch::load_aligned(from + j) + Batch(gate)).store_aligned(row + j);
         row[n + i] = T(0);
         scratch.log_total[i + 1] = scratch.log_total[before] + gate;
-        T* const a = scratch.a + i * kMaxTokens;
-        T* const p = scratch.p + i * kMaxTokens;
+        T* const a = scratch.a + i * kMaxPending;
+        T* const p = scratch.p + i * kMaxPending;
         for (index_t j = 0; j <= n + i; j += lanes<Arch, T>) {
             const Batch decay = xsimd::exp(Batch::load_aligned(row + j));
-            const index_t at = i * kMaxTokens + j;
+            const index_t at = i * kMaxPending + j;
             const auto none = decay == Batch(T(0));  // whatever stands there
             xsimd::select(none, Batch(T(0)), -(decay * Batch::load_aligned(scratch.kk + at)))
                 .store_aligned(a + j);
