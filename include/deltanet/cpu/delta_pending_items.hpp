@@ -22,7 +22,8 @@ class DeltaPendingItems : public DeltaItems<Arch, T> {
         return pending_step(sequence, args_.pending.capacity());
     }
 
-    /// `after`: the first state of the task's next item, null for none.
+    /// Runs the tokens if they become pending; else only folds what is. `after`: the first state of
+    /// the task's next item, null for none.
     template <class S>
     void run_pending(const View<S, 4>& state, const Item& item, const S* after,
                      T* memory) const noexcept {
@@ -32,7 +33,7 @@ class DeltaPendingItems : public DeltaItems<Arch, T> {
         scratch.carve(memory, d_k_);
         scratch.n_before = step.before;
         scratch.n_folded = step.folded;
-        scratch.n_tokens = sequence.n_tokens;
+        scratch.n_tokens = step.appends ? sequence.n_tokens : 0;
         pack(item, scratch);
         const index_t* const parents = sequence.parents.empty() ? nullptr : sequence.parents.data();
         index_t head = -1;
@@ -44,23 +45,6 @@ class DeltaPendingItems : public DeltaItems<Arch, T> {
             tile.next = Items::next_head(state, sequence, item.key_head, unit, item.last, after);
             if (tile.next != nullptr) tile.next += c.first * d_k_;
             kernels::delta_pending(tile, scratch);
-        }
-    }
-
-    /// Writes all pending updates into the state and does no more.
-    template <class S>
-    void fold(const View<S, 4>& state, const Item& item, T* memory) const noexcept {
-        Scratch scratch{};
-        scratch.carve(memory, d_k_);
-        scratch.n_before = 0;
-        scratch.n_folded = step_of(item.sequence).folded;
-        scratch.n_tokens = 0;
-        index_t head = -1;
-        for (index_t unit = item.first; unit < item.last; ++unit) {
-            const Columns c = Items::columns(item.key_head, unit);
-            if (c.h != head) gates(item.sequence, c.h, nullptr, scratch);
-            head = c.h;
-            kernels::delta_pending(tile_of(state, item, c), scratch);
         }
     }
 

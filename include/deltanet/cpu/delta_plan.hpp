@@ -50,7 +50,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         }
         const PendingStep step = Items::step_of(sequence);
         if (step.folded > 0 && !step.appends && window_.first == 0)
-            Items::fold(state, item, scratch);
+            Items::template run_pending<S>(state, item, nullptr, scratch);
         if (takes_chunks(sequence)) {
             choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
                 chunk_scratch.carve(scratch, gate_, d_k_, heads_per_group_ * panels_per_head());
