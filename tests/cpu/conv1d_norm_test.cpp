@@ -48,8 +48,8 @@ TEMPLATE_TEST_CASE("conv1d with a norm is conv1d and l2norm, bit for bit", "[con
                 oracle.copy_from(fused);
                 TestBackend backend;
                 ReferenceBackend reference;
-                conv1d(backend, args_of(fused, {&sequence, 1}, norm));
-                conv1d(backend, args_of(apart, {&sequence, 1}));
+                run_conv1d(backend, args_of(fused, {&sequence, 1}, norm));
+                run_conv1d(backend, args_of(apart, {&sequence, 1}));
                 const View<T, 3> heads = heads_of(apart, sequence, d);
                 l2norm(backend, L2NormArgs<T>{heads, heads, form, norm.eps});
                 conv1d(reference, args_of(oracle, {&sequence, 1}, norm));
@@ -78,8 +78,8 @@ TEST_CASE("conv1d with a norm and without SiLU is normed too", "[conv1d]") {
     ConvProblem<float> apart = problem_of<float>(3, 5, 16, 4);
     apart.copy_from(fused);
     TestBackend backend;
-    conv1d(backend, fused.args({&sequence, 1}, false, false, HeadNorm{.d = 16}));
-    conv1d(backend, apart.args({&sequence, 1}, false));
+    run_conv1d(backend, fused.args({&sequence, 1}, false, false, HeadNorm{.d = 16}));
+    run_conv1d(backend, apart.args({&sequence, 1}, false));
     const View<float, 3> heads = heads_of(apart, sequence, 16);
     l2norm(backend, L2NormArgs<float>{heads, heads, L2Form::rsqrt, 1e-6});
     CHECK(bit_equal(fused.output.values(), apart.output.values()));
@@ -110,9 +110,9 @@ TEMPLATE_TEST_CASE("conv1d: sequences that begin and end anywhere in the row blo
         TestBackend backend;
         BackwardBackend backward;
         ReferenceBackend reference;
-        conv1d(backend, args_of(one, sequences));
-        conv1d(backward, args_of(other, sequences));
-        for (const SequenceSpan& s : sequences) conv1d(backend, args_of(each, {&s, 1}));
+        run_conv1d(backend, args_of(one, sequences));
+        run_conv1d(backward, args_of(other, sequences));
+        for (const SequenceSpan& s : sequences) run_conv1d(backend, args_of(each, {&s, 1}));
         conv1d(reference, args_of(oracle, sequences));
         CAPTURE(width);
         CHECK(bit_equal(one.output.values(), other.output.values()));
@@ -137,7 +137,7 @@ TEMPLATE_TEST_CASE("conv1d: a fresh sequence without tokens behind a whole row b
         const std::vector<SequenceSpan> sequences{{0, n_tokens, 0, Start::resume},
                                                   {n_tokens, 0, 1, Start::fresh}};
         TestBackend backend;
-        conv1d(backend, args_of(problem, sequences));
+        run_conv1d(backend, args_of(problem, sequences));
         bool zero = true;
         for (index_t i = 0; i < 3; ++i) {
             for (index_t c = 0; c < 40; ++c)

@@ -37,7 +37,7 @@ TEMPLATE_TEST_CASE("conv1d agrees with the reference for every width, length and
                     if (start == Start::fresh) actual.state.fill(red_zone<T>());
                     TestBackend backend;
                     ReferenceBackend reference;
-                    conv1d(backend, actual.args({&sequence, 1}, !with_bias, with_bias));
+                    run_conv1d(backend, actual.args({&sequence, 1}, !with_bias, with_bias));
                     conv1d(reference, expected.args({&sequence, 1}, !with_bias, with_bias));
                     CAPTURE(width, n_tokens, static_cast<int>(start), with_bias);
                     check_conv(actual, expected, width);
@@ -67,7 +67,7 @@ TEMPLATE_TEST_CASE(
                 expected.output.fill(T(7));
                 TestBackend backend;
                 ReferenceBackend reference;
-                conv1d(backend, actual.args({&sequence, 1}, true, true));
+                run_conv1d(backend, actual.args({&sequence, 1}, true, true));
                 conv1d(reference, expected.args({&sequence, 1}, true, true));
                 CAPTURE(count, groups, misalign);
                 check_conv(actual, expected, 4);
@@ -89,10 +89,10 @@ TEMPLATE_TEST_CASE("conv1d takes tap-major weights", "[conv1d]", float, double) 
         for (index_t i = 0; i < 4; ++i) taps.view()(i, c) = one.weight.view()(c, i);
     }
     TestBackend backend;
-    conv1d(backend, one.args({&sequence, 1}));
+    run_conv1d(backend, one.args({&sequence, 1}));
     Conv1dArgs<T> args = other.args({&sequence, 1});
     args.weight = {taps.cview().data(), {21, 4}, {1, 21}};
-    conv1d(backend, args);
+    run_conv1d(backend, args);
     CHECK(bit_equal(one.output.values(), other.output.values()));
 }
 
@@ -111,9 +111,9 @@ TEMPLATE_TEST_CASE("conv1d: a sequence cut anywhere gives the same bits", "[conv
                 const SequenceSpan head{0, cut, 0, start};
                 const SequenceSpan tail{cut, 10 - cut, 0, Start::resume};
                 TestBackend backend;
-                conv1d(backend, whole.args({&all, 1}));
-                conv1d(backend, parts.args({&head, 1}));
-                conv1d(backend, parts.args({&tail, 1}));
+                run_conv1d(backend, whole.args({&all, 1}));
+                run_conv1d(backend, parts.args({&head, 1}));
+                run_conv1d(backend, parts.args({&tail, 1}));
                 CAPTURE(width, cut, static_cast<int>(start));
                 CHECK(bit_equal(whole.output.values(), parts.output.values()));
                 CHECK(bit_equal(whole.state.values(), parts.state.values()));
@@ -138,8 +138,8 @@ TEMPLATE_TEST_CASE("conv1d: a channel's result does not depend on where it stand
         for (index_t i = 0; i < 3; ++i) reversed.state.view()(0, i, to) = one.state.view()(0, i, c);
     }
     TestBackend backend;
-    conv1d(backend, one.args({&sequence, 1}));
-    conv1d(backend, reversed.args({&sequence, 1}));
+    run_conv1d(backend, one.args({&sequence, 1}));
+    run_conv1d(backend, reversed.args({&sequence, 1}));
     for (index_t t = 0; t < 6; ++t) {
         for (index_t c = 0; c < channels; ++c) {
             CHECK(same_bits(one.output.view()(t, c), reversed.output.view()(t, channels - 1 - c)));
@@ -166,12 +166,12 @@ TEMPLATE_TEST_CASE("conv1d: order of sequences, executor and a neighbour's NaN c
     dirty.copy_from(one);
     TestBackend backend;
     BackwardBackend backward;
-    conv1d(backend, one.args(sequences));
-    conv1d(backward, other.args(shuffled));
+    run_conv1d(backend, one.args(sequences));
+    run_conv1d(backward, other.args(shuffled));
     CHECK(bit_equal(one.output.values(), other.output.values()));
     CHECK(bit_equal(one.state.values(), other.state.values()));
     for (index_t t = 6; t < 15; ++t) dirty.input.view()(t, 0, 17) = red_zone<T>();
-    conv1d(backend, dirty.args(sequences));
+    run_conv1d(backend, dirty.args(sequences));
     for (index_t t = 0; t < 6; ++t) {
         for (index_t c = 0; c < 300; ++c) {
             CHECK(same_bits(one.output.view()(t, c), dirty.output.view()(t, c)));
@@ -200,8 +200,8 @@ TEMPLATE_TEST_CASE("conv1d: a sequence may begin anywhere among the rows of a ta
                                              {first, n_tokens, 1, Start::resume}};
                 const SequenceSpan one{0, n_tokens, 1, Start::resume};
                 TestBackend backend;  // in order: what opens a sequence runs before what follows
-                conv1d(backend, batch.args(both));
-                conv1d(backend, alone.args({&one, 1}));
+                run_conv1d(backend, batch.args(both));
+                run_conv1d(backend, alone.args({&one, 1}));
                 CAPTURE(width, first, n_tokens);
                 bool same = true;
                 for (index_t t = 0; t < n_tokens; ++t) {

@@ -114,10 +114,10 @@ TEMPLATE_TEST_CASE("conv_gates is conv1d, l2norm and gates, bit for bit", "[conv
                     InputSide<T> together = problem(), backwards = problem(), apart = problem();
                     TestBackend backend;
                     BackwardBackend backward;
-                    conv_gates(backend, together.args(sequences, norm, with_bias));
-                    conv_gates(backward, backwards.args(sequences, norm, with_bias));
+                    run_conv_gates(backend, together.args(sequences, norm, with_bias));
+                    run_conv_gates(backward, backwards.args(sequences, norm, with_bias));
                     const ConvGatesArgs<T> args = apart.args(sequences, norm, with_bias);
-                    for (const Conv1dArgs<T>& part : args.convolutions()) conv1d(backend, part);
+                    for (const Conv1dArgs<T>& part : args.convolutions()) run_conv1d(backend, part);
                     gates(backend, args.gates);
                     CAPTURE(n, d_k, r, with_bias);
                     CHECK(bit_equal(together.results(), apart.results()));
@@ -146,7 +146,7 @@ TEST_CASE("conv_gates: channels come in the order q, k, v, and v has no norm", "
     if (normed) norm = HeadNorm{.d = 4, .eps = 0.0};
     const ConvGatesArgs<float> args = side.args({&sequence, 1}, norm, false);
     TestBackend backend;
-    conv_gates(backend, args);
+    run_conv_gates(backend, args);
     index_t channel = 0;
     for (const View<const float, 3>& input : {args.q, args.k, args.v}) {
         for (index_t g = 0; g < 2; ++g) {
@@ -179,7 +179,7 @@ TEST_CASE("conv_gates: mistakes are refused, and nothing is written", "[conv_gat
         spoil(args);
         TestBackend backend;
         ReferenceBackend reference;
-        const std::string text = message_of([&] { conv_gates(backend, args); });
+        const std::string text = message_of([&] { run_conv_gates(backend, args); });
         CHECK(message_of([&] { conv_gates(reference, args); }) == text);
         CHECK(bit_equal(side.results(), before));
         return text;

@@ -8,8 +8,6 @@
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/reference/backend.hpp>
 
-#include <memory>
-
 namespace deltanet::test {
 
 /// Pretends to have many workers and runs tasks from the last to the first: what depends on the cut
@@ -29,18 +27,16 @@ using BackwardBackend = CpuBackend<cpu::default_arch, BackwardExecutor>;
 template <class T>
 inline constexpr index_t n_lanes = cpu::lanes<cpu::default_arch, T>;
 
-/// Runs the delta rule with scratch of exactly the size that the backend asks for, filled with NaN.
+// The ops under test, for both backends, float and double. They are compiled in one file
+// (ops_under_test.cpp): in every test that uses them they would take most of a build's time.
+
+/// The delta rule with scratch of exactly the size that the backend asks for, filled with NaN.
 template <class Backend, class T>
-void run_delta_rule(Backend& backend, const DeltaRuleArgs<T>& args) {
-    const auto bytes = static_cast<std::size_t>(backend.delta_rule_scratch_bytes(args));
-    struct Free {
-        void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
-    };
-    const std::unique_ptr<std::byte, Free> memory(
-        static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
-    std::memset(memory.get(), 0xFF, bytes);
-    delta_rule(backend, args, {memory.get(), bytes});
-}
+void run_delta_rule(Backend& backend, const DeltaRuleArgs<T>& args);
+template <class Backend, class T>
+void run_conv1d(Backend& backend, const Conv1dArgs<T>& args);
+template <class Backend, class T>
+void run_conv_gates(Backend& backend, const ConvGatesArgs<T>& args);
 
 /// Tensors of one delta-rule call.
 template <class T>
