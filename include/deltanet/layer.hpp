@@ -75,7 +75,7 @@ class DeltaNetLayer {
         detail::Carver carver(workspace.acquire(counter.used_bytes()));
         const Buffers buffers =
             carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
-        const detail::StepRounds rounds(batch, slots, options.layer);
+        const detail::StepRounds rounds(batch, slots, options.layer, config_.deterministic);
 
         project(normed_input(batch, x, buffers), buffers);
         observe_projections(observer, buffers);
@@ -116,12 +116,14 @@ class DeltaNetLayer {
                   index_t n_sequences) {
         const LayerConfig& c = config_;
         const index_t concurrency = backend_.executor().concurrency();
+        const index_t least = c.deterministic ? 2 : 0;  // see apply
         index_t scratch =
             backend_.template delta_rule_scratch_bytes<float>(c.d_k, c.d_v, c.heads_per_group());
         for (const L& w : weights_.in_proj)
-            scratch = std::max(scratch, index_t{w.scratch_bytes(n_tokens, concurrency)});
-        scratch =
-            std::max(scratch, index_t{weights_.out_proj.scratch_bytes(n_outputs, concurrency)});
+            scratch =
+                std::max(scratch, index_t{w.scratch_bytes(std::max(n_tokens, least), concurrency)});
+        scratch = std::max(scratch, index_t{weights_.out_proj.scratch_bytes(
+                                        std::max(n_outputs, least), concurrency)});
         return Buffers(c, weights_.layout.width, n_tokens, n_outputs, n_sequences, scratch, carver);
     }
 
@@ -180,9 +182,17 @@ class DeltaNetLayer {
         }
     }
 
+    /// One row alone is a matrix-vector product, which sums in another order than a matrix product:
+    /// a deterministic layer makes it two.
     void apply(const L& w, View<const float, 2> x, View<float, 2> y, const Buffers& buffers) {
         if (y.empty()) return;
-        w(x, y, buffers.scratch, backend_.executor());
+        if (!config_.deterministic || x.size(0) > 1)
+            return w(x, y, buffers.scratch, backend_.executor());
+        const View<float, 2> two_x = buffers.two_inputs.slice(1, 0, x.size(1));
+        const View<float, 2> two_y = buffers.two_outputs.slice(1, 0, y.size(1));
+        for (index_t row = 0; row < 2; ++row) std::copy_n(x.data(), x.size(1), two_x.ptr(row));
+        w(two_x, two_y, buffers.scratch, backend_.executor());
+        std::copy_n(two_y.data(), y.size(1), y.data());
     }
 
     void convolve(View<float, 3> state, std::span<const SequenceSpan> sequences,

@@ -74,6 +74,9 @@ struct LayerConfig {
     bool residual = false;  ///< y += x
     ScanMode scan = ScanMode::automatic;
     ScanCompute scan_compute = ScanCompute::f32;
+    /// The same bits for a sequence whatever the batch around it, and wherever its tokens were cut
+    /// at positions that are multiples of 64. Costs some speed (docs/numerics.md).
+    bool deterministic = false;
 
     [[nodiscard]] constexpr index_t key_dim() const noexcept { return n_heads_k * d_k; }
     [[nodiscard]] constexpr index_t value_dim() const noexcept { return n_heads_v * d_v; }

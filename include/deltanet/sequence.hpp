@@ -13,6 +13,9 @@
 
 namespace deltanet {
 
+/// The grid of the chunked delta rule: its chunks divide it.
+inline constexpr index_t kGridTokens = 64;
+
 /// `resume` goes on from what the slot holds; `fresh` starts from zeros, whatever the slot's memory
 /// holds: it is not read, so NaN in it cannot leak.
 enum class Start : std::uint8_t { resume, fresh };

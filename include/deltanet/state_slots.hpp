@@ -247,9 +247,9 @@ class StateSlots {
         sequence.pending = is_padding(sequence) ? 0 : progress_.at(layer, sequence.slot).pending;
         return sequence;
     }
-    /// For layers: a forward of this layer has run this sequence.
-    void advance(index_t layer, const SequenceSpan& sequence) noexcept {
-        if (!is_padding(sequence)) progress_.advance(layer, sequence);
+    /// For layers: a forward of this layer has run this sequence, and left so much pending.
+    void advance(index_t layer, const SequenceSpan& sequence, index_t pending) noexcept {
+        if (!is_padding(sequence)) progress_.advance(layer, sequence, pending);
     }
 
     /// Throws unless this arena holds the state of such a layer.

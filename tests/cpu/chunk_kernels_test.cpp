@@ -175,7 +175,7 @@ void check_prepared_matrices() {
 TEMPLATE_TEST_CASE("the prepared matrices: masks exactly 0, exponents right beside -3000",
                    "[chunk_kernels]", float, double) {
     check_prepared_matrices<TestType, tuning::chunk_tokens<Arch>>();
-    check_prepared_matrices<TestType, tuning::grid_tokens>();
+    check_prepared_matrices<TestType, kGridTokens>();
 }
 
 TEMPLATE_TEST_CASE("a matrix of any size is transposed", "[chunk_kernels]", float, double) {

@@ -89,7 +89,7 @@ TEST_CASE("bf16 products: numbers that bfloat16 holds are multiplied without err
 
 TEST_CASE("bf16 products: cuts at the grid and tasks change no bit", "[delta_rule]") {
     std::mt19937 generator(103);
-    constexpr index_t cut = 2 * cpu::tuning::grid_tokens;
+    constexpr index_t cut = 2 * kGridTokens;
     DeltaProblem<float> whole({cut + 30, 1, 2, 24, 72});
     whole.random(generator);
     DeltaProblem<float> parts({cut + 30, 1, 2, 24, 72});

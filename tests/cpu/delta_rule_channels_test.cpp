@@ -177,7 +177,7 @@ TEMPLATE_TEST_CASE("channels that decay alike are one decay per head", "[delta_r
 TEMPLATE_TEST_CASE("channel decays: cuts, workers and windows change no bit", "[delta_rule]", float,
                    double) {
     using T = TestType;
-    constexpr index_t cut = 20 * cpu::tuning::grid_tokens, n = cut + 13;
+    constexpr index_t cut = 20 * kGridTokens, n = cut + 13;
     for (const ScanMode mode : kModes) {
         std::mt19937 generator(128);
         const Sizes<T> sizes{n, 1, 3, 20, 72, 1, true};

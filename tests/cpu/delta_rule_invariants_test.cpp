@@ -38,7 +38,7 @@ TEMPLATE_TEST_CASE("delta_rule: a chunked sequence cut at the chunk grid gives t
                    "[delta_rule]", float, double) {
     using T = TestType;
     std::mt19937 generator(62);
-    constexpr index_t cut = 2 * cpu::tuning::grid_tokens;
+    constexpr index_t cut = 2 * kGridTokens;
     DeltaProblem<T> whole({cut + 30, 1, 2, 24, 20});
     whole.random(generator);
     DeltaProblem<T> parts({cut + 30, 1, 2, 24, 20});

@@ -83,6 +83,23 @@ using Program = std::vector<Operation>;
     return program;
 }
 
+/// What a slot should have read, and where the calls that it came in ended.
+struct Seen {
+    std::vector<int> tokens;
+    std::vector<index_t> ends;
+
+    [[nodiscard]] index_t n() const { return static_cast<index_t>(tokens.size()); }
+    void append(std::span<const int> more) {
+        tokens.insert(tokens.end(), more.begin(), more.end());
+        if (!more.empty()) ends.push_back(n());
+    }
+    void cut_to(index_t n_tokens) {
+        tokens.resize(static_cast<std::size_t>(n_tokens));
+        while (!ends.empty() && ends.back() > n_tokens) ends.pop_back();
+        if (n_tokens > 0 && (ends.empty() || ends.back() != n_tokens)) ends.push_back(n_tokens);
+    }
+};
+
 /// Slots of two layers with what they should have read.
 class ProgramRunner {
   public:
@@ -91,7 +108,8 @@ class ProgramRunner {
     ProgramRunner(const RandomLayer& weights, const StateSlotsOptions& options)
         : config_(weights.config),
           slots_(config_, options),
-          replayed_(config_, {.slots = 1, .layers = n_layers}) {
+          replayed_(config_, {.slots = 1, .layers = n_layers}),
+          same_replayed_(config_, {.slots = 1, .layers = n_layers, .state = options.state}) {
         for (index_t l = 0; l < n_layers; ++l)
             layers_.emplace_back(config_, weights.split<ReferenceLinear>());
     }
@@ -106,10 +124,10 @@ class ProgramRunner {
     double worst_difference() {
         double worst = 0.0;
         for (index_t slot = 0; slot < n_slots; ++slot) {
-            const std::vector<int>& tokens = tokens_[at(slot)];
-            if (slots_.position(slot) != static_cast<index_t>(tokens.size())) return 1e9;
-            const auto n = static_cast<index_t>(tokens.size());
-            std::vector<float> all = rows(tokens);
+            Seen& seen = seen_[at(slot)];
+            const index_t n = seen.n();
+            if (slots_.position(slot) != n) return 1e9;
+            const std::vector<float> all = rows(seen.tokens);
             for (index_t l = 0; l < n_layers; ++l) {
                 static_cast<void>(test::run(layers_[at(l)], one(n), all, replayed_, l));
                 const std::vector<double> expected = logical(replayed_, 0, l);
@@ -122,9 +140,35 @@ class ProgramRunner {
                     test::run(layers_[at(l)], one(1, Start::resume), next, replayed_, l);
                 worst = std::max(worst, relative_rms(y, y_replayed) / 4);
             }
-            tokens_[at(slot)].push_back(next_token_++);
+            seen.append(std::vector<int>{next_token_++});
         }
         return worst;
+    }
+
+    /// Whether every slot has the bits of a replay, and gives one more token's, through the same
+    /// calls, and for a deterministic layer also cut at all multiples of 64. Without rollback.
+    bool is_bit_equal_to_replay() {
+        for (index_t slot = 0; slot < n_slots; ++slot) {
+            Seen& seen = seen_[at(slot)];
+            const std::vector<float> all = rows(seen.tokens);
+            for (index_t l = 0; l < n_layers; ++l) {
+                static_cast<void>(test::run(layers_[at(l)], one(0), {}, same_replayed_, l));
+                for_each_call(seen, [&](index_t first, index_t end) {
+                    static_cast<void>(test::run(layers_[at(l)], one(end - first, Start::resume),
+                                                rows_of(all, config_.hidden, first, end - first),
+                                                same_replayed_, l));
+                });
+                if (!bit_equal(logical(slots_, slot, l), logical(same_replayed_, 0, l)))
+                    return false;
+                const std::vector<float> next = rows({next_token_});
+                if (!bit_equal(
+                        test::run(layers_[at(l)], one(1, Start::resume, slot), next, slots_, l),
+                        test::run(layers_[at(l)], one(1, Start::resume), next, same_replayed_, l)))
+                    return false;
+            }
+            seen.append(std::vector<int>{next_token_++});
+        }
+        return true;
     }
 
   private:
@@ -155,6 +199,21 @@ class ProgramRunner {
         return all;
     }
 
+    /// f(first token, end) of the calls of a replay.
+    template <class F>
+    void for_each_call(const Seen& seen, F&& f) const {
+        index_t first = 0;
+        for (const index_t end : seen.ends) {
+            while (config_.deterministic && first / kGridTokens < (end - 1) / kGridTokens) {
+                const index_t grid = (first / kGridTokens + 1) * kGridTokens;
+                f(first, grid);
+                first = grid;
+            }
+            f(first, end);
+            first = end;
+        }
+    }
+
     /// Tokens that nobody has seen before.
     std::vector<int> new_tokens(index_t n) {
         std::vector<int> tokens;
@@ -180,9 +239,15 @@ class ProgramRunner {
                        .parents = p.parents,
                        .snapshots = p.snapshots});
             all.insert(all.end(), p.tokens.begin(), p.tokens.end());
-            std::vector<int>& tokens = tokens_[at(p.slot)];
-            if (p.start == Start::fresh) tokens.clear();
-            if (p.parents.empty()) tokens.insert(tokens.end(), p.tokens.begin(), p.tokens.end());
+            Seen& seen = seen_[at(p.slot)];
+            if (p.start == Start::fresh) seen = {};
+            if (!p.parents.empty()) continue;
+            index_t first = 0;
+            for (const Snapshot& s : p.snapshots) {
+                seen.append(std::span(p.tokens).first(at(s.n_tokens)).subspan(at(first)));
+                first = s.n_tokens;
+            }
+            seen.append(std::span(p.tokens).subspan(at(first)));
         }
         const std::vector<float> x = rows(all);
         for (index_t l = 0; l < n_layers; ++l)
@@ -191,7 +256,7 @@ class ProgramRunner {
 
     void rollback(index_t slot, index_t m) {
         slots_.rollback(slot, m);
-        tokens_[at(slot)].resize(tokens_[at(slot)].size() - at(m));
+        seen_[at(slot)].cut_to(seen_[at(slot)].n() - m);
     }
 
     void tree(index_t slot, index_t n, std::mt19937& random) {
@@ -209,7 +274,7 @@ class ProgramRunner {
         std::reverse(path.begin(), path.end());
         if (random() % 3 == 0) path.pop_back();  // up to an inner node, or none at all
         slots_.accept(slot, path);
-        for (const index_t node : path) tokens_[at(slot)].push_back(drafts[at(node)]);
+        for (const index_t node : path) seen_[at(slot)].append(std::span(&drafts[at(node)], 1));
     }
 
     void apply(const Operation& o) {
@@ -236,26 +301,27 @@ class ProgramRunner {
                 return rollback(slot, count % (slots_.pending(slot) + 1));
             case Action::copy:
                 slots_.copy(slot, other);
-                tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
+                seen_[at(other)] = Seen(seen_[at(slot)]);
                 return;
             case Action::save:  // and load as another
                 load_slot(slots_, other, save_slot(slots_, slot, 7), 7);
-                tokens_[at(other)] = std::vector<int>(tokens_[at(slot)]);
+                seen_[at(other)] = Seen(seen_[at(slot)]);
                 return;
             case Action::snapshot: {
                 if (slot == other) return;
                 const std::vector<int> tokens = new_tokens(count + 1);
                 const index_t kept = static_cast<index_t>(random() % (o.count + 1)) + 1;
-                std::vector<int> copied = tokens_[at(slot)];
-                copied.insert(copied.end(), tokens.begin(), tokens.begin() + kept);
+                Seen copied = seen_[at(slot)];
+                copied.append(std::span(tokens).first(at(kept)));
                 const Snapshot snapshots[] = {{kept, other}};
                 step({{slot, tokens, Start::resume, {}, snapshots}});
-                tokens_[at(other)] = copied;
+                seen_[at(other)] = copied;
                 return;
             }
             case Action::reset:
                 slots_.reset(slot);
-                return tokens_[at(slot)].clear();
+                seen_[at(slot)] = {};
+                return;
             case Action::flush:
                 return slots_.flush(slot);
             case Action::mixed:  // prefill, decode and something short at once
@@ -269,7 +335,8 @@ class ProgramRunner {
     std::vector<Layer> layers_;
     StateSlots slots_;
     StateSlots replayed_;
-    std::vector<int> tokens_[n_slots];
+    StateSlots same_replayed_;  ///< stored as the slots are
+    Seen seen_[n_slots];
     int next_token_ = 1;
 };
 

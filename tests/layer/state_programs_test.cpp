@@ -19,13 +19,17 @@ double bound_of(DType state) {
     return state == DType::f32 ? 1e-5 : state == DType::bf16 ? 4 * 0x1p-8 : 4 * 0x1p-11;
 }
 
+/// How programs are judged: by the difference to a replay, or bit for bit.
+enum class Judge : std::uint8_t { bound, bits };
+
 /// Runs programs and reports the shortest that fails.
 void check_programs(const RandomLayer& weights, const StateSlotsOptions& options, int n_programs,
-                    std::uint32_t seed) {
-    const double bound = bound_of(options.state);
+                    std::uint32_t seed, Judge judge = Judge::bound) {
+    const double bound = judge == Judge::bits ? 0.0 : bound_of(options.state);
     const auto difference = [&](const Program& program) {
         ProgramRunner runner(weights, options);
         runner.run(program);
+        if (judge == Judge::bits) return runner.is_bit_equal_to_replay() ? 0.0 : 1.0;
         return runner.worst_difference();
     };
     std::mt19937 generator(seed);
@@ -67,6 +71,16 @@ TEST_CASE("programs of slot operations on 16-bit states") {
     const index_t rollback = GENERATE(0, 4, 16);
     const RandomLayer weights(small_config(1, 2, 8, 12, 6), 6);
     check_programs(weights, with(rollback, state), 150, static_cast<std::uint32_t>(150 + rollback));
+}
+
+TEST_CASE("without rollback and in determinism mode programs are a replay bit for bit") {
+    const DType state = GENERATE(DType::f32, DType::bf16);
+    const auto scan = GENERATE(ScanMode::automatic, ScanMode::recurrent);
+    LayerConfig config = small_config(1, 2, 8, 12, 6);
+    config.scan = scan;
+    config.deterministic = GENERATE(false, true);
+    CAPTURE(name_of(state), static_cast<int>(scan), config.deterministic);
+    check_programs(RandomLayer(config, 8), with(0, state), 100, 170, Judge::bits);
 }
 
 TEST_CASE("programs of slot operations with other shapes") {

@@ -5,21 +5,19 @@
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
+#include <deltanet/sequence.hpp>
 
 namespace deltanet::cpu::tuning {
 
-/// The grid of the chunked delta rule: a prompt may be cut at its multiples without a bit changing.
-inline constexpr index_t grid_tokens = 64;
-
-/// Tokens that it solves at once, a divisor of the grid.
+/// Tokens that the chunked delta rule solves at once, a divisor of the grid.
 template <class Arch>
 inline constexpr index_t chunk_tokens = 16;
 
 /// The same with products in bfloat16: the state is packed into pairs once a chunk.
 template <class Arch>
 inline constexpr index_t bf16_chunk_tokens = 32;
-static_assert(grid_tokens % chunk_tokens<default_arch> == 0 &&
-              grid_tokens % bf16_chunk_tokens<default_arch> == 0);
+static_assert(kGridTokens % chunk_tokens<default_arch> == 0 &&
+              kGridTokens % bf16_chunk_tokens<default_arch> == 0);
 
 /// `ScanMode::automatic` takes the chunked form for sequences of at least this many tokens.
 inline constexpr index_t chunked_from_tokens = 12;

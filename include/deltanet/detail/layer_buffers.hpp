@@ -27,13 +27,15 @@ namespace deltanet::detail {
 }
 
 struct LayerBuffers {
-    View<float, 2> input;      ///< [n_tokens, hidden]: normed or reordered x; unused otherwise
-    View<float, 2> projected;  ///< [n_tokens, projected_width]
-    View<float, 2> conv;       ///< [n_tokens, conv_dim], padded rows
-    View<float, 2> decay_log;  ///< [n_tokens, H_v]
-    View<float, 2> beta;       ///< [n_tokens, H_v]
-    View<float, 3> attention;  ///< [n_tokens, H_v, d_v], padded rows
-    View<float, 3> normed;     ///< [n_outputs, H_v, d_v]
+    View<float, 2> input;        ///< [n_tokens, hidden]: normed or reordered x; unused otherwise
+    View<float, 2> projected;    ///< [n_tokens, projected_width]
+    View<float, 2> conv;         ///< [n_tokens, conv_dim], padded rows
+    View<float, 2> decay_log;    ///< [n_tokens, H_v]
+    View<float, 2> beta;         ///< [n_tokens, H_v]
+    View<float, 3> attention;    ///< [n_tokens, H_v, d_v], padded rows
+    View<float, 3> normed;       ///< [n_outputs, H_v, d_v]
+    View<float, 2> two_inputs;   ///< of a deterministic layer: a row alone, twice
+    View<float, 2> two_outputs;  ///< and what a projection makes of it
     std::span<SequenceSpan> sequences;  ///< of the round at hand
     std::span<std::byte> scratch;
 
@@ -46,6 +48,10 @@ struct LayerBuffers {
           beta(carver.take<float, 2>({n_tokens, c.n_heads_v})),
           attention(heads(padded_rows(carver, n_tokens, c.value_dim()), 0, c.n_heads_v, c.d_v)),
           normed(carver.take<float, 3>({n_outputs, c.n_heads_v, c.d_v})),
+          two_inputs(
+              carver.take<float, 2>({c.deterministic ? 2 : 0, std::max(c.hidden, c.value_dim())})),
+          two_outputs(carver.take<float, 2>(
+              {c.deterministic ? 2 : 0, std::max(c.hidden, projected_width)})),
           sequences(carver.take_span<SequenceSpan>(std::max(n_tokens, n_sequences))),
           scratch(carver.take_bytes(scratch_bytes), static_cast<std::size_t>(scratch_bytes)) {
         if (!sequences.empty()) sequences = sequences.first(static_cast<std::size_t>(n_sequences));

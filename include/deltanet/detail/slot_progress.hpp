@@ -118,13 +118,12 @@ class SlotProgressTable {
              concat("slot ", slot, " with a tree of ", nodes, " nodes"));
     }
 
-    /// What a forward of a layer did for a sequence.
-    void advance(index_t layer, const SequenceSpan& sequence) noexcept {
+    /// A forward of a layer has run this sequence and left `pending` updates.
+    void advance(index_t layer, const SequenceSpan& sequence, index_t pending) noexcept {
         SlotProgress& p = entry(layer, sequence.slot);
-        const PendingStep step = pending_step(sequence, rollback_);
         const bool is_tree = !sequence.parents.empty();
         if (sequence.start == Start::fresh) p.position = 0;
-        p.pending = step.after;
+        p.pending = pending;
         p.tree = is_tree ? sequence.n_tokens : 0;
         p.position += is_tree ? 0 : sequence.n_tokens;
         for (std::size_t t = 0; t < sequence.parents.size(); ++t)

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// A step of a layer in rounds: a sequence that leaves snapshots on its way is cut where they are
-/// taken, and round r runs the r-th piece of every sequence that has one. Without snapshots there
-/// is one round. Tokens that stay pending are never cut: a snapshot among them is a copy that drops
-/// the later ones.
+/// taken, a deterministic one where it crosses multiples of 64, and round r runs the r-th piece of
+/// every sequence that has one. Otherwise there is one round. A call of tokens that all stay
+/// pending is never cut: a snapshot among them is a copy that drops the later ones.
+///
+/// Deterministic: what is before the first multiple of 64, the whole 64s and the rest are computed
+/// as if each were a call of its own, so it does not matter whether it is. A narrow state is
+/// rounded by every call, so there each 64 is a piece.
 #pragma once
 
 #include <deltanet/batch.hpp>
@@ -38,8 +42,8 @@ inline void check_snapshots(const char* where, const Batch& batch, const StateSl
 
 class StepRounds {
   public:
-    StepRounds(const Batch& batch, StateSlots& slots, index_t layer)
-        : batch_(batch), slots_(slots), layer_(layer) {
+    StepRounds(const Batch& batch, StateSlots& slots, index_t layer, bool deterministic)
+        : batch_(batch), slots_(slots), layer_(layer), deterministic_(deterministic) {
         for (index_t i = 0; i < batch.n_sequences(); ++i)
             n_rounds_ = std::max(n_rounds_, n_pieces(i));
     }
@@ -67,19 +71,14 @@ class StepRounds {
         for_each_snapshot(round, [this](const SequenceSpan& from, index_t to, index_t pending) {
             SlotAccess::copy_state(slots_, layer_, from.slot, to);
             SlotAccess::progress(slots_).set_layer(
-                layer_, to, {position_before(from.slot, from.start) + from.n_tokens, pending, 0});
+                layer_, to, {position_before(from) + from.n_tokens, pending, 0});
         });
     }
 
     /// The step is done: all slots of the batch go on.
     void advance() const noexcept {
         for (index_t i = 0; i < batch_.n_sequences(); ++i) {
-            const index_t n = n_pieces(i);
-            SequenceSpan p = piece(i, 0);
-            for (index_t round = 0; round < n; ++round) {
-                p = following(i, round, p);
-                slots_.advance(layer_, p);
-            }
+            slots_.advance(layer_, sequence(i), pending_behind(piece(i, n_pieces(i) - 1)));
         }
     }
 
@@ -88,50 +87,54 @@ class StepRounds {
         return batch_.sequences()[static_cast<std::size_t>(i)];
     }
     [[nodiscard]] bool is_cut(index_t i) const noexcept {
-        return !batch_.snapshots(i).empty() &&
+        return (deterministic_ || !batch_.snapshots(i).empty()) && !is_padding(sequence(i)) &&
                !pending_step(sequence(i), slots_.max_rollback()).appends;
     }
-    [[nodiscard]] index_t n_pieces(index_t i) const noexcept {
-        if (!is_cut(i)) return 1;
-        index_t n = 1;
-        index_t last = 0;
+    /// Where the piece that begins behind `first` tokens ends.
+    [[nodiscard]] index_t end_of_piece(index_t i, index_t first) const noexcept {
+        index_t end = sequence(i).n_tokens;
+        if (!is_cut(i)) return end;
         for (const Snapshot& s : batch_.snapshots(i)) {
-            n += s.n_tokens > last && s.n_tokens < sequence(i).n_tokens;
-            last = s.n_tokens;
+            if (s.n_tokens > first) end = std::min(end, s.n_tokens);
         }
+        return deterministic_ ? std::min(end, end_of_grid_piece(i, first)) : end;
+    }
+    [[nodiscard]] index_t end_of_grid_piece(index_t i, index_t first) const noexcept {
+        const index_t off_grid = (position_before(sequence(i)) + first) % kGridTokens;
+        if (off_grid != 0) return first + kGridTokens - off_grid;
+        const index_t rest = sequence(i).n_tokens - first;
+        if (rest < kGridTokens) return first + rest;
+        const bool exact = slots_.state_dtype() == DType::f32;
+        return first + (exact ? rest / kGridTokens * kGridTokens : kGridTokens);
+    }
+    [[nodiscard]] index_t n_pieces(index_t i) const noexcept {
+        index_t n = 1;
+        for (index_t end = end_of_piece(i, 0); end < sequence(i).n_tokens; ++n)
+            end = end_of_piece(i, end);
         return n;
     }
-    /// Tokens before piece `round`.
-    [[nodiscard]] index_t cut(index_t i, index_t round) const noexcept {
-        if (round == 0) return 0;
-        if (round >= n_pieces(i)) return sequence(i).n_tokens;
-        index_t last = 0;
-        for (const Snapshot& s : batch_.snapshots(i)) {
-            if (s.n_tokens > last && --round == 0) return s.n_tokens;
-            last = s.n_tokens;
-        }
-        return sequence(i).n_tokens;
-    }
-    /// Piece `round` behind the piece `before` it; for round 0 that does not matter.
-    [[nodiscard]] SequenceSpan following(index_t i, index_t round,
-                                         const SequenceSpan& before) const noexcept {
-        SequenceSpan p = sequence(i);
-        const index_t first = cut(i, round);
-        p.first_token += first;
-        p.n_tokens = cut(i, round + 1) - first;
-        p.pending = is_padding(p) ? 0
-                    : round == 0  ? before.pending
-                                  : pending_step(before, slots_.max_rollback()).after;
-        if (round > 0) p.start = Start::resume;
-        return p;
-    }
     [[nodiscard]] SequenceSpan piece(index_t i, index_t round) const noexcept {
-        SequenceSpan p = following(i, 0, slots_.with_pending(layer_, sequence(i)));
-        for (index_t r = 1; r <= round; ++r) p = following(i, r, p);
+        SequenceSpan p = slots_.with_pending(layer_, sequence(i));
+        index_t first = 0;
+        index_t end = end_of_piece(i, 0);
+        for (; round > 0; --round) {
+            p.n_tokens = end - first;
+            p.pending = pending_behind(p);
+            p.start = Start::resume;
+            first = end;
+            end = end_of_piece(i, first);
+        }
+        p.first_token += first;
+        p.n_tokens = end - first;
         return p;
     }
-    [[nodiscard]] index_t position_before(index_t slot, Start start) const noexcept {
-        return start == Start::fresh ? 0 : SlotAccess::progress(slots_).at(layer_, slot).position;
+    [[nodiscard]] index_t pending_behind(const SequenceSpan& p) const noexcept {
+        return pending_step(p, slots_.max_rollback()).after;
+    }
+    /// Tokens that the slot has read before this step.
+    [[nodiscard]] index_t position_before(const SequenceSpan& s) const noexcept {
+        return s.start == Start::fresh ? 0
+                                       : SlotAccess::progress(slots_).at(layer_, s.slot).position;
     }
 
     /// f(the sequence up to the snapshot, destination, updates pending in it).
@@ -140,9 +143,11 @@ class StepRounds {
         for (index_t i = 0; i < batch_.n_sequences(); ++i) {
             if (round >= n_pieces(i)) continue;
             for (const Snapshot& s : batch_.snapshots(i)) {
-                if (is_cut(i) ? cut(i, round + 1) != s.n_tokens : round > 0) continue;
+                const SequenceSpan at = piece(i, round);
                 SequenceSpan whole = sequence(i);
-                const index_t behind = pending_step(piece(i, round), slots_.max_rollback()).after;
+                const index_t end = at.first_token + at.n_tokens - whole.first_token;
+                if (is_cut(i) ? end != s.n_tokens : round > 0) continue;
+                const index_t behind = pending_behind(at);
                 const index_t dropped = is_cut(i) ? 0 : whole.n_tokens - s.n_tokens;
                 whole.n_tokens = s.n_tokens;
                 f(whole, s.slot, behind - dropped);
@@ -153,6 +158,7 @@ class StepRounds {
     const Batch& batch_;
     StateSlots& slots_;
     index_t layer_;
+    bool deterministic_;
     index_t n_rounds_ = 1;
 };
 
