@@ -13,11 +13,12 @@
 
 namespace deltanet {
 
-/// Element types that weights and recurrent states can be stored in.
-enum class DType : std::uint8_t { f32, bf16, f16 };
+/// Element types that weights and recurrent states can be stored in; i8 is for states alone
+/// (ops/state_columns.hpp).
+enum class DType : std::uint8_t { f32, bf16, f16, i8 };
 
 [[nodiscard]] constexpr index_t size_of(DType dtype) noexcept {
-    return dtype == DType::f32 ? 4 : 2;
+    return dtype == DType::f32 ? 4 : dtype == DType::i8 ? 1 : 2;
 }
 
 [[nodiscard]] constexpr std::string_view name_of(DType dtype) noexcept {
@@ -28,6 +29,8 @@ enum class DType : std::uint8_t { f32, bf16, f16 };
             return "bf16";
         case DType::f16:
             return "f16";
+        case DType::i8:
+            return "i8";
     }
     return "unknown";
 }
@@ -40,6 +43,11 @@ struct bf16 {
 /// IEEE 754 binary16 storage.
 struct f16 {
     std::uint16_t bits = 0;
+};
+
+/// The integer part of an element of an int8 state.
+struct i8 {
+    std::int8_t value = 0;
 };
 
 [[nodiscard]] constexpr float to_float(float value) noexcept { return value; }
@@ -92,12 +100,14 @@ struct f16 {
 
 /// The DType of elements of type S.
 template <class S>
-requires(std::is_same_v<S, float> || std::is_same_v<S, bf16> ||
-         std::is_same_v<S, f16>) inline constexpr DType dtype_v = std::is_same_v<S, bf16>
-                                                                      ? DType::bf16
-                                                                  : std::is_same_v<S, f16>
-                                                                      ? DType::f16
-                                                                      : DType::f32;
+inline constexpr DType dtype_v = [] {
+    static_assert(std::is_same_v<S, float> || std::is_same_v<S, bf16> || std::is_same_v<S, f16> ||
+                  std::is_same_v<S, i8>);
+    return std::is_same_v<S, bf16>  ? DType::bf16
+           : std::is_same_v<S, f16> ? DType::f16
+           : std::is_same_v<S, i8>  ? DType::i8
+                                    : DType::f32;
+}();
 
 /// Storage of type S for a value.
 template <class S>

@@ -7,7 +7,8 @@
 ///   d_k,
 ///            d_v, W - 1, head map, type of the state, position, pending, tree, then a word for
 ///            each node of the tree: its parent + 1
-///   a layer  recurrent [H_v, d_k, d_v], padded to 8 bytes | conv [W - 1 + pending, conv_dim] |
+///   a layer  recurrent [H_v, d_k, d_v] as in memory, padded to 8 bytes | conv [W - 1 + pending,
+///   conv_dim] |
 ///            pending k [pending, H_k, d_k] | u [pending, H_v, d_v] | decay_log [pending, H_v] | 0
 ///            to 7 bytes that make it a multiple of 8
 /// The checksum is over everything but itself.
@@ -49,7 +50,7 @@ struct BlobLayout {
         return 2 * info.n_heads_k * info.d_k + info.n_heads_v * info.d_v;
     }
     [[nodiscard]] index_t state() const noexcept {
-        return padded(info.n_heads_v * info.d_k * info.d_v * size_of(info.state));
+        return padded(info.n_heads_v * state_head_bytes(info.state, info.d_k, info.d_v));
     }
     [[nodiscard]] index_t conv() const noexcept {
         return 4 * (info.conv_taps + info.pending) * conv_dim();
@@ -128,7 +129,7 @@ inline StateBlobInfo check_blob(const char* where, std::span<const std::byte> bl
         .d_v = number(BlobHeader::d_v, most),
         .conv_taps = number(BlobHeader::conv_taps, 7),
         .head_map = number(BlobHeader::head_map, 1) == 0 ? HeadMap::grouped : HeadMap::tiled,
-        .state = BlobHeader::dtype_of(number(BlobHeader::state, 2)),
+        .state = BlobHeader::dtype_of(number(BlobHeader::state, 3)),
         .position = number(BlobHeader::position, std::numeric_limits<index_t>::max()),
         .pending = number(BlobHeader::pending, kMaxPending),
         .tree = number(BlobHeader::tree, kMaxPending),
@@ -195,7 +196,7 @@ inline void save_slot(const StateSlots& slots, index_t slot, std::span<std::byte
         const float* const row = detail::SlotAccess::row(slots, l, slot);
         const index_t end = writer.used() + blob.layer();
         writer.bytes(row + layout.recurrent(),
-                     info.n_heads_v * info.d_k * info.d_v * size_of(info.state));
+                     info.n_heads_v * state_head_bytes(info.state, info.d_k, info.d_v));
         writer.pad_to_word();
         writer.bytes(row, blob.conv());
         writer.bytes(row + layout.pending_k(), blob.k());

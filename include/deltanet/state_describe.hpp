@@ -35,7 +35,8 @@ namespace detail {
     const index_t layers = slots.n_layers(), R = layout.rollback;
     const index_t update = size * (layout.n_heads_k * layout.d_k + layout.n_heads_v * layout.d_v +
                                    layout.n_heads_v + layout.conv_dim);
-    const index_t recurrent = layout.n_heads_v * layout.d_k * layout.d_v * size_of(layout.state);
+    const index_t recurrent =
+        layout.n_heads_v * state_head_bytes(layout.state, layout.d_k, layout.d_v);
     const index_t stride = size * detail::SlotAccess::slot_stride(slots);
     return concat(
         "StateSlots: ", slots.n_slots(), " slots, ", layers, " layers, ", name_of(layout.state),

@@ -99,10 +99,10 @@ inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
     detail::check_recurrent_exchange("import_recurrent", slots, slot, layer, order, external);
     slots.flush(slot, layer);
     const bool k_first = order == StateOrder::k_first;
-    detail::for_each_element(slots.recurrent_state(layer), slot,
-                             [&]<class S>(index_t h, index_t i, index_t j, S& s) {
-                                 s = from_float<S>(k_first ? external(h, i, j) : external(h, j, i));
-                             });
+    detail::store_elements(
+        slots.recurrent_state(layer), slot, [&](index_t h, index_t i, index_t j) {
+            return static_cast<double>(k_first ? external(h, i, j) : external(h, j, i));
+        });
 }
 
 /// Reads the slot's recurrent state, that with all pending updates, into `external`, [H_v, d_k,

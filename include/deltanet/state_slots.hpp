@@ -5,9 +5,10 @@
 /// all layers of it at once. Per slot and layer a row holds the convolution state, the pending
 /// updates and the recurrent state (detail/slot_layout.hpp); without room for rollback
 ///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]
-/// The last is float32, bfloat16 or float16, the rest float32. Strides and sizes count floats. Rows
-/// of a layer are a slot stride apart, layers are apart by a layer stride or stand at their own
-/// addresses. state_exchange.hpp converts to and from the layouts of other programs.
+/// The last is float32, bfloat16, float16 or int8 (ops/state_columns.hpp), the rest float32.
+/// Strides and sizes count floats. Rows of a layer are a slot stride apart, layers are apart by a
+/// layer stride or stand at their own addresses. state_exchange.hpp converts to and from the
+/// layouts of other programs.
 #pragma once
 
 #include <deltanet/detail/slot_layout.hpp>
@@ -115,7 +116,7 @@ class StateSlots {
                 {options_.slot_stride, conv_dim(), 1}};
     }
     /// [n_slots, H_v, d_k, d_v]. Throws `Error` when the states are stored as something else than
-    /// S.
+    /// S. With S = i8 the view shows the integers alone.
     template <class S = float>
     [[nodiscard]] View<S, 4> recurrent(index_t layer) const {
         check_layer("StateSlots::recurrent", layer);
@@ -134,6 +135,8 @@ class StateSlots {
                 return recurrent_as<bf16>(layer);
             case DType::f16:
                 return recurrent_as<f16>(layer);
+            case DType::i8:
+                return recurrent_as<i8>(layer);
             case DType::f32:
                 break;
         }
@@ -206,14 +209,8 @@ class StateSlots {
         progress_.check_no_tree("StateSlots::flush", layer, slot);
         const detail::SlotProgress& p = progress_.at(layer, slot);
         if (p.pending == 0) return;
-        const StateView<float> states = recurrent_state(layer);
-        states.visit([&]<class S>(const View<S, 4>& view) {
-            detail::for_each_logical_element(states, pending_updates(layer), head_map_, slot,
-                                             p.pending,
-                                             [&](index_t h, index_t i, index_t j, double s) {
-                                                 view(slot, h, i, j) = detail::from_double<S>(s);
-                                             });
-        });
+        detail::fold_into_state(recurrent_state(layer), pending_updates(layer), head_map_, slot,
+                                p.pending);
         float* const rows = row(layer, slot);
         std::memmove(rows, rows + p.pending * conv_dim(),
                      static_cast<std::size_t>(conv_taps() * conv_dim()) * sizeof(float));
@@ -312,10 +309,12 @@ class StateSlots {
     template <class S>
     [[nodiscard]] View<S, 4> recurrent_as(index_t layer) const noexcept {
         constexpr auto per_float = static_cast<index_t>(sizeof(float) / sizeof(S));
+        const index_t head = state_head_bytes(dtype_v<S>, d_k(), d_v());
         void* const first = bases_[at(layer)] + layout_.recurrent();
-        return {static_cast<S*>(first),
-                {n_slots(), n_heads_v(), d_k(), d_v()},
-                {options_.slot_stride * per_float, d_k() * d_v(), d_v(), 1}};
+        return {
+            static_cast<S*>(first),
+            {n_slots(), n_heads_v(), d_k(), d_v()},
+            {options_.slot_stride * per_float, head / static_cast<index_t>(sizeof(S)), d_v(), 1}};
     }
 
     [[nodiscard]] std::size_t row_bytes() const noexcept {

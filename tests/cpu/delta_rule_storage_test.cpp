@@ -36,10 +36,11 @@ struct StoredProblem {
     template <class F>
     void each(F&& f) {
         for (index_t s = 0; s < shape[0]; ++s) {
-            detail::for_each_element(StateView<float>(view()), s,
-                                     [&](index_t, index_t, index_t, auto& x) {
-                                         if constexpr (std::is_same_v<decltype(x), S&>) f(x);
-                                     });
+            for (index_t h = 0; h < shape[1]; ++h) {
+                for (index_t i = 0; i < shape[2]; ++i) {
+                    for (index_t j = 0; j < shape[3]; ++j) f(view()(s, h, i, j));
+                }
+            }
         }
     }
     /// The float tensor of the problem holds what is stored.

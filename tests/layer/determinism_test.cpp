@@ -81,7 +81,7 @@ std::vector<float> prefill(const Determinism& f, Layer& layer, const std::vector
 }  // namespace
 
 TEST_CASE("deterministic: any cut at multiples of 64, alone and in company") {
-    const DType state = GENERATE(DType::f32, DType::bf16, DType::f16);
+    const DType state = GENERATE(DType::f32, DType::bf16, DType::f16, DType::i8);
     const index_t rollback = GENERATE(0, 8);
     const auto compute = GENERATE(ScanCompute::f32, ScanCompute::bf16_emulated);
     CAPTURE(name_of(state), rollback, name_of(compute));
@@ -113,7 +113,7 @@ TEST_CASE("deterministic: any cut at multiples of 64, alone and in company") {
 }
 
 TEST_CASE("deterministic: decoding and verifying from any position, alone and in company") {
-    const DType state = GENERATE(DType::f32, DType::bf16);
+    const DType state = GENERATE(DType::f32, DType::bf16, DType::i8);
     const index_t rollback = GENERATE(0, 4);
     CAPTURE(name_of(state), rollback);
     const Determinism f;

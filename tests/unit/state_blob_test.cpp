@@ -38,6 +38,14 @@ struct Engine {
     }
 };
 
+/// The recurrent state that slot 0 stands for.
+std::vector<float> exported(const StateSlots& slots) {
+    const LayerConfig c = tiny();
+    std::vector<float> state(static_cast<std::size_t>(c.n_heads_v * c.d_k * c.d_v));
+    export_recurrent(slots, 0, 0, {state.data(), {c.n_heads_v, c.d_k, c.d_v}}, StateOrder::k_first);
+    return state;
+}
+
 /// Everything that a slot holds: its bytes, of one arena.
 std::vector<std::byte> bytes_of(const StateSlots& slots, index_t slot) {
     return save_slot(slots, slot);
@@ -48,7 +56,7 @@ std::vector<std::byte> bytes_of(const StateSlots& slots, index_t slot) {
 // Field rows 31 to 33: saving while something is pending.
 TEST_CASE("a saved slot comes back with what is pending, at every moment", "[state_blob]") {
     Engine engine;
-    for (const DType state : {DType::f32, DType::bf16, DType::f16}) {
+    for (const DType state : {DType::f32, DType::bf16, DType::f16, DType::i8}) {
         StateSlots slots(tiny(), options(6, state));
         engine.step(slots, 9, 1, Start::fresh);
         for (const index_t n : {0, 1, 4, 3, 7}) {
@@ -81,17 +89,35 @@ TEST_CASE("a saved slot may be loaded with another rollback or storage type", "[
     const std::vector<std::byte> blob = save_slot(slots, 0);
     const std::vector<float> expected = engine.step(slots, 1, 3);
     for (const index_t rollback : {0, 2, 5, 32}) {
-        for (const DType state : {DType::f32, DType::bf16, DType::f16}) {
+        for (const DType state : {DType::f32, DType::bf16, DType::f16, DType::i8}) {
             StateSlots other(tiny(), options(rollback, state));
             load_slot(other, 0, blob);
             CHECK(other.position(0) == 14);
             CHECK(other.pending(0) == std::min<index_t>(rollback, 5));
             const double bound = state == DType::f32    ? 2e-6
                                  : state == DType::bf16 ? 0x1p-7
-                                                        : 0x1p-10;
+                                 : state == DType::f16  ? 0x1p-10
+                                                        : 2.0 / 127;
             CAPTURE(rollback, name_of(state));
             CHECK(relative_rms(engine.step(other, 1, 3), expected) <= bound);
         }
+    }
+}
+
+TEST_CASE("an int8 slot is saved as it is, and loaded as any type", "[state_blob]") {
+    Engine engine;
+    StateSlots slots(tiny(), options(3, DType::i8));
+    engine.step(slots, 9, 1, Start::fresh);
+    engine.step(slots, 2, 2);
+    const std::vector<std::byte> blob = save_slot(slots, 0);
+    const std::vector<float> expected = exported(slots);
+    for (const index_t rollback : {0, 1, 3}) {
+        StateSlots wide(tiny(), options(rollback));
+        load_slot(wide, 0, blob);
+        CHECK(relative_rms(exported(wide), expected) <= 2e-7);
+        StateSlots same(tiny(), options(rollback, DType::i8));
+        load_slot(same, 0, blob);
+        CHECK(relative_rms(exported(same), expected) <= 1.0 / 127 / 15);
     }
 }
 

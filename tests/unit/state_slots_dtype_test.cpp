@@ -97,8 +97,8 @@ TEMPLATE_TEST_CASE("reset and copy of 16-bit states reach one slot in all layers
         bool same = true;
         for (index_t l = 0; l < 2; ++l) {
             detail::for_each_element(
-                slots.recurrent_state(l), slot, [&](index_t, index_t, index_t, auto s) {
-                    same = same && to_float(s) == value + step * static_cast<float>(l);
+                slots.recurrent_state(l), slot, [&](index_t, index_t, index_t, double s) {
+                    same = same && s == static_cast<double>(value + step * static_cast<float>(l));
                 });
         }
         return same;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deltanet/cpu/delta_call.hpp>
+#include <deltanet/cpu/state_panel.hpp>
 
 namespace deltanet::cpu {
 
@@ -57,6 +58,12 @@ class DeltaItems : public DeltaCall<Arch, T> {
     }
 
     template <class S>
+    [[nodiscard]] static StateColumns<S> state_columns(const View<S, 4>& state,
+                                                       const SequenceSpan& sequence,
+                                                       const Columns& c) noexcept {
+        return columns_of(state, sequence.slot, c.h).from(c.first);
+    }
+    template <class S>
     [[nodiscard]] static S* state_of(const View<S, 4>& state, const SequenceSpan& sequence,
                                      const Columns& c) noexcept {
         return state.ptr(sequence.slot, c.h, 0, c.first);
@@ -71,10 +78,7 @@ class DeltaItems : public DeltaCall<Arch, T> {
     template <class S>
     void clear(const View<S, 4>& state, const SequenceSpan& sequence,
                const Columns& c) const noexcept {
-        for (index_t i = 0; i < d_k_; ++i) {
-            S* const row = state.ptr(sequence.slot, c.h, i, c.first);
-            for (index_t j = 0; j < c.width; ++j) row[j] = S{};
-        }
+        clear_state(state_columns(state, sequence, c), c.width, d_k_);
     }
 
     /// Of padding.

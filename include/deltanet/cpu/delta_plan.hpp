@@ -123,8 +123,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
                      .decay_stride = decay_log.stride(0),
                      .beta = args_.beta.ptr(t, c.h),
                      .beta_stride = args_.beta.stride(0),
-                     .state = state_of(state, sequence, c),
-                     .state_stride = state.stride(2),
+                     .state = Items::state_columns(state, sequence, c),
                      .output = args_.output.ptr(t, c.h, c.first),
                      .output_stride = args_.output.stride(0),
                      .next = next == nullptr || done > 0 ? nullptr : next + c.first * d_k_,
@@ -184,8 +183,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         };
         const auto for_each = [&](auto&& f) { for_each_head(key_head, item.first, item.last, f); };
         for_each([&](const Columns& c, index_t panel) {
-            kernels::chunk_load_state<Arch, T>(state_of(state, sequence, c), state.stride(2), fresh,
-                                               c.width, d_k_, panels_at(panel));
+            kernels::chunk_load_state<Arch>(Items::state_columns(state, sequence, c), fresh,
+                                            c.width, d_k_, panels_at(panel));
         });
         for (index_t done = window_.first; done < end; done += chunk) {
             const index_t n_tokens = std::min(chunk, end - done);
@@ -209,8 +208,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             });
         }
         for_each([&](const Columns& c, index_t panel) {
-            kernels::chunk_store_state<Arch, T>(panels_at(panel), state_of(state, sequence, c),
-                                                state.stride(2), c.width, d_k_);
+            kernels::chunk_store_state<Arch>(
+                panels_at(panel), Items::state_columns(state, sequence, c), c.width, d_k_);
         });
     }
 

@@ -50,10 +50,13 @@ class BlobHeader {
     }
 
     [[nodiscard]] static constexpr index_t number_of(DType type) noexcept {
-        return type == DType::f32 ? 0 : type == DType::bf16 ? 1 : 2;
+        return type == DType::f32 ? 0 : type == DType::bf16 ? 1 : type == DType::f16 ? 2 : 3;
     }
     [[nodiscard]] static constexpr DType dtype_of(index_t number) noexcept {
-        return number == 0 ? DType::f32 : number == 1 ? DType::bf16 : DType::f16;
+        return number == 0   ? DType::f32
+               : number == 1 ? DType::bf16
+               : number == 2 ? DType::f16
+                             : DType::i8;
     }
 
   private:

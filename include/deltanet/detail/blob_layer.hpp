@@ -13,7 +13,7 @@ namespace deltanet::detail {
 
 /// Where the parts of a layer begin; of any alignment.
 struct BlobLayer {
-    const std::byte* state;      ///< [H_v, d_k, d_v]
+    const std::byte* state;      ///< [H_v, d_k, d_v] as in memory
     const std::byte* conv;       ///< [W - 1 + pending, conv_dim]
     const std::byte* k;          ///< [pending, H_k, d_k]
     const std::byte* u;          ///< [pending, H_v, d_v]
@@ -27,15 +27,16 @@ inline void copy_rows(const std::byte* from, index_t first, index_t n, index_t w
     if (n > first) std::memcpy(to, from + first * row, static_cast<std::size_t>((n - first) * row));
 }
 
-/// The state in the blob, of type S, with the first `folded` of the pending updates in it, to f(h,
-/// i, j, element).
-template <class S, class F>
-void for_each_saved_element(const StateSlots& slots, const BlobLayer& layer, index_t folded,
-                            F&& f) {
+/// The state in the blob, of type S, with the first `folded` of the pending updates in it, [H_v,
+/// d_k, d_v].
+template <class S>
+[[nodiscard]] std::vector<double> saved_elements(const StateSlots& slots, const BlobLayer& layer,
+                                                 index_t folded) {
     const index_t H_k = slots.n_heads_k(), H_v = slots.n_heads_v();
     const index_t d_k = slots.d_k(), d_v = slots.d_v();
-    std::vector<S> state(static_cast<std::size_t>(H_v * d_k * d_v));
-    std::memcpy(state.data(), layer.state, state.size() * sizeof(S));
+    const index_t head = state_head_bytes(dtype_v<S>, d_k, d_v);
+    std::vector<float> state(static_cast<std::size_t>((H_v * head + 3) / 4));  // aligned
+    std::memcpy(state.data(), layer.state, static_cast<std::size_t>(H_v * head));
     const auto floats = [folded](const std::byte* from, index_t width) {
         std::vector<float> values(static_cast<std::size_t>(folded * width));
         copy_rows(from, 0, folded, width, values.data());
@@ -46,8 +47,16 @@ void for_each_saved_element(const StateSlots& slots, const BlobLayer& layer, ind
     const PendingUpdates<float> pending{{k.data(), {1, folded, H_k, d_k}},
                                         {u.data(), {1, folded, H_v, d_v}},
                                         {decay_log.data(), {1, folded, H_v}}};
-    const StateView<float> view = View<S, 4>(state.data(), {1, H_v, d_k, d_v});
-    for_each_logical_element(view, pending, slots.head_map(), 0, folded, f);
+    void* const first = state.data();
+    const index_t elements = head / static_cast<index_t>(sizeof(S));
+    const StateView<float> view =
+        View<S, 4>(static_cast<S*>(first), {1, H_v, d_k, d_v}, {H_v * elements, elements, d_v, 1});
+    std::vector<double> values;
+    values.reserve(static_cast<std::size_t>(H_v * d_k * d_v));
+    for_each_logical_element(
+        view, pending, slots.head_map(), 0, folded,
+        [&](index_t, index_t, index_t, double value) { values.push_back(value); });
+    return values;
 }
 
 template <class S>
@@ -62,10 +71,11 @@ void load_state(StateSlots& slots, index_t model_layer, index_t slot, const Blob
                 return;
             }
         }
-        for_each_saved_element<S>(slots, layer, folded,
-                                  [&](index_t h, index_t i, index_t j, double element) {
-                                      view(slot, h, i, j) = from_double<To>(element);
-                                  });
+        const std::vector<double> values = saved_elements<S>(slots, layer, folded);
+        store_elements(states, slot, [&](index_t h, index_t i, index_t j) {
+            const index_t d_k = view.size(2), d_v = view.size(3);
+            return values[static_cast<std::size_t>((h * d_k + i) * d_v + j)];
+        });
     });
 }
 
@@ -80,6 +90,9 @@ inline void load_blob_layer(StateSlots& slots, index_t model_layer, index_t slot
             break;
         case DType::f16:
             load_state<f16>(slots, model_layer, slot, layer, folded);
+            break;
+        case DType::i8:
+            load_state<i8>(slots, model_layer, slot, layer, folded);
             break;
     }
     const SlotLayout& layout = SlotAccess::layout(slots);

@@ -5,8 +5,8 @@
 ///     | pending decay_log [R, H_v] | recurrent [H_v, d_k, d_v] ]
 #pragma once
 
-#include <deltanet/dtype.hpp>
 #include <deltanet/layer_config.hpp>
+#include <deltanet/ops/state_columns.hpp>
 
 namespace deltanet::detail {
 
@@ -45,7 +45,7 @@ struct SlotLayout {
     /// Of the whole row; an odd number of 16-bit elements is rounded up.
     [[nodiscard]] constexpr index_t row() const noexcept {
         constexpr auto size = static_cast<index_t>(sizeof(float));
-        const index_t bytes = n_heads_v * d_k * d_v * size_of(state);
+        const index_t bytes = n_heads_v * state_head_bytes(state, d_k, d_v);
         return recurrent() + (bytes + size - 1) / size;
     }
 };

@@ -42,6 +42,7 @@ namespace detail {
         case DType::f16:
             return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
         case DType::f32:
+        case DType::i8:
             break;
     }
     return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);

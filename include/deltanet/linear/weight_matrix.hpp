@@ -41,6 +41,8 @@ class WeightMatrix {
                 return convert(static_cast<const bf16*>(data_) + offset, n, out);
             case DType::f16:
                 return convert(static_cast<const f16*>(data_) + offset, n, out);
+            case DType::i8:
+                break;  // no weights
         }
     }
 

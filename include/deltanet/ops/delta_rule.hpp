@@ -30,7 +30,7 @@ struct DeltaRuleArgs {
     DecayView<T> decay_log;  ///< [n_tokens, H_v] of any strides or [n_tokens, H_v, d_k], natural
                              ///< logarithm of the decay, <= 0
     View<const T, 2> beta;   ///< [n_tokens, H_v], linear, after the sigmoid; any strides
-    StateView<T> state;      ///< [n_slots, H_v, d_k, d_v], read and written; also bf16 and f16
+    StateView<T> state;      ///< [n_slots, H_v, d_k, d_v], read and written; also bf16, f16, i8
     View<T, 3> output;       ///< [n_tokens, H_v, d_v]
     std::span<const SequenceSpan> sequences;
     HeadMap head_map = HeadMap::grouped;
@@ -72,6 +72,32 @@ void check_pending(const char* where, const DeltaRuleArgs<T>& args) {
     apart(pending.u, "pending.u");
     apart(pending.decay_log, "pending.decay_log");
 }
+
+/// All that the heads take up, also behind what the view shows.
+template <class S>
+[[nodiscard]] auto whole_heads(const View<S, 4>& state) noexcept {
+    if constexpr (std::is_same_v<S, i8>) {
+        const index_t bytes = QuantizedHead{state.size(2), state.size(3)}.bytes();
+        return View<S, 3>(state.data(), {state.size(0), state.size(1), bytes},
+                          {state.stride(0), state.stride(1), 1});
+    } else {
+        return state;
+    }
+}
+
+/// Heads of an int8 state are whole blocks, apart from each other.
+template <class S>
+void check_state_heads(const char* where, const View<S, 4>& state) {
+    if constexpr (std::is_same_v<S, i8>) {
+        const QuantizedHead head{state.size(2), state.size(3)};
+        if (state.stride(2) != head.d_v || state.stride(1) < head.bytes() ||
+            state.stride(1) % 4 != 0 || state.stride(0) % 4 != 0) {
+            fail(where, "state",
+                 concat("int8 heads in blocks of ", head.bytes(), " bytes, multiples of 4 apart"),
+                 concat("strides ", shape_text(state.strides())));
+        }
+    }
+}
 }  // namespace detail
 
 /// Runs every sequence and leaves its slot's state after its last token. Rows that no sequence
@@ -110,12 +136,14 @@ void delta_rule(Backend& backend, const DeltaRuleArgs<T>& args, std::span<std::b
     detail::check_tensor(where, "output", args.output, {n_tokens, n_heads_v, d_v});
     args.state.visit([&](const auto& state) {
         detail::check_tensor(where, "state", state, {args.state.size(0), n_heads_v, d_k, d_v});
-        detail::check_disjoint(where, "state", state, "output", args.output);
+        detail::check_state_heads(where, state);
+        detail::check_disjoint(where, "state", detail::whole_heads(state), "output", args.output);
     });
     const auto check_apart = [&](const auto& input, const char* name) {
         detail::check_disjoint(where, "output", args.output, name, input);
-        args.state.visit(
-            [&](const auto& state) { detail::check_disjoint(where, "state", state, name, input); });
+        args.state.visit([&](const auto& state) {
+            detail::check_disjoint(where, "state", detail::whole_heads(state), name, input);
+        });
     };
     check_apart(args.q, "q");
     check_apart(args.k, "k");

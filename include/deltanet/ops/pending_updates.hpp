@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace deltanet {
 
@@ -75,7 +76,7 @@ void for_each_logical_element(const StateView<T>& states, const PendingUpdates<T
     const index_t n_heads_k = n == 0 ? 1 : pending.k.size(2);
     double weights[kMaxPending];  // e^{G_n - G_{p+1}}
     double total = 1.0;
-    for_each_element(states, slot, [&](index_t h, index_t i, index_t j, auto element) {
+    for_each_element(states, slot, [&](index_t h, index_t i, index_t j, double element) {
         if (i == 0 && j == 0) {
             double after = 0.0;
             for (index_t p = n - 1; p >= 0; --p) {
@@ -85,12 +86,26 @@ void for_each_logical_element(const StateView<T>& states, const PendingUpdates<T
             total = std::exp(after);
         }
         const index_t h_k = key_head_of(head_map, h, n_heads_k, n_heads_v);
-        double sum = total * as_double(element);
+        double sum = total * element;
         for (index_t p = 0; p < n; ++p) {
             sum += weights[p] * static_cast<double>(pending.k(slot, p, h_k, i)) *
                    static_cast<double>(pending.u(slot, p, h, j));
         }
         f(h, i, j, sum);
+    });
+}
+
+/// Writes the state that the dense state in `slot` and its first `n` pending updates stand for.
+template <class T>
+void fold_into_state(const StateView<T>& states, const PendingUpdates<T>& pending, HeadMap head_map,
+                     index_t slot, index_t n) {
+    std::vector<double> values;
+    values.reserve(static_cast<std::size_t>(states.size(1) * states.size(2) * states.size(3)));
+    for_each_logical_element(
+        states, pending, head_map, slot, n,
+        [&](index_t, index_t, index_t, double value) { values.push_back(value); });
+    store_elements(states, slot, [&](index_t h, index_t i, index_t j) {
+        return values[static_cast<std::size_t>((h * states.size(2) + i) * states.size(3) + j)];
     });
 }
 

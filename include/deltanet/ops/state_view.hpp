@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Recurrent states as the delta rule takes them: a view whose elements are of the type that the
-/// arithmetic is done in, or of a 16-bit storage type.
+/// arithmetic is done in, or of a narrower storage type.
 #pragma once
 
-#include <deltanet/dtype.hpp>
-#include <deltanet/views.hpp>
+#include <deltanet/ops/state_columns.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -13,8 +12,9 @@
 
 namespace deltanet {
 
-/// States [n_slots, H_v, d_k, d_v]. Made from a view of T, and for float also from one of bf16 or
-/// f16; then a call of the delta rule reads, computes in float, and rounds once when it writes.
+/// States [n_slots, H_v, d_k, d_v]. Made from a view of T, and for float also from one of bf16, f16
+/// or i8; then a call of the delta rule reads, computes in float, and rounds once when it writes.
+/// Heads of an int8 state are blocks (state_columns.hpp), of which the view shows the first part.
 template <class T>
 class StateView {
   public:
@@ -25,6 +25,8 @@ class StateView {
         requires std::same_as<T, float> : StateView(view, Storage::bf16) {}
     constexpr StateView(const View<f16, 4>& view) noexcept  // NOLINT
         requires std::same_as<T, float> : StateView(view, Storage::f16) {}
+    constexpr StateView(const View<i8, 4>& view) noexcept  // NOLINT
+        requires std::same_as<T, float> : StateView(view, Storage::i8) {}
 
     /// As a view of T is made.
     constexpr StateView(T* data, const Shape<4>& shape) noexcept
@@ -44,12 +46,13 @@ class StateView {
         if constexpr (std::same_as<T, float>) {
             if (storage_ == Storage::bf16) return f(as<bf16>());
             if (storage_ == Storage::f16) return f(as<f16>());
+            if (storage_ == Storage::i8) return f(as<i8>());
         }
         return f(as<T>());
     }
 
   private:
-    enum class Storage : std::uint8_t { same, bf16, f16 };
+    enum class Storage : std::uint8_t { same, bf16, f16, i8 };
 
     template <class S>
     constexpr StateView(const View<S, 4>& view, Storage storage) noexcept
@@ -68,33 +71,26 @@ class StateView {
 
 namespace detail {
 
-/// An element of a state, whatever it is stored as.
-template <class S>
-[[nodiscard]] constexpr double as_double(S value) noexcept {
-    if constexpr (std::is_arithmetic_v<S>) {
-        return static_cast<double>(value);
-    } else {
-        return static_cast<double>(to_float(value));
-    }
-}
-template <class S>
-[[nodiscard]] constexpr S from_double(double value) noexcept {
-    if constexpr (std::is_arithmetic_v<S>) {
-        return static_cast<S>(value);
-    } else {
-        return from_float<S>(static_cast<float>(value));
-    }
-}
-
-/// f(h, i, j, element) over the state in one slot, whatever it is stored as.
+/// f(h, i, j, element) over the state in one slot, elements as double.
 template <class T, class F>
 void for_each_element(const StateView<T>& states, index_t slot, F&& f) {
     states.visit([&](const auto& view) {
-        const auto state = view[slot];
-        for (index_t h = 0; h < state.size(0); ++h) {
-            for (index_t i = 0; i < state.size(1); ++i) {
-                for (index_t j = 0; j < state.size(2); ++j) f(h, i, j, state(h, i, j));
+        for (index_t h = 0; h < view.size(1); ++h) {
+            const auto columns = columns_of(view, slot, h);
+            for (index_t i = 0; i < view.size(2); ++i) {
+                for (index_t j = 0; j < view.size(3); ++j) f(h, i, j, element_of(columns, i, j));
             }
+        }
+    });
+}
+
+/// The state in one slot becomes f(h, i, j), each of them possibly asked for more than once.
+template <class T, class F>
+void store_elements(const StateView<T>& states, index_t slot, F&& f) {
+    states.visit([&](const auto& view) {
+        for (index_t h = 0; h < view.size(1); ++h) {
+            store_elements(columns_of(view, slot, h), view.size(2), view.size(3),
+                           [&](index_t i, index_t j) { return f(h, i, j); });
         }
     });
 }

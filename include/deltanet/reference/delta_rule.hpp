@@ -39,14 +39,16 @@ struct HeadTask {
     [[nodiscard]] T& output(index_t t, index_t j) const {
         return args.output(sequence.first_token + t, h, j);
     }
-    /// The slot's state [d_k, d_v] as doubles, zeros for a fresh start.
-    [[nodiscard]] std::vector<double> load_state() const {
+    /// The slot's state [d_k, d_v] as doubles, zeros for a fresh start. `coarse`: what a step reads
+    /// that writes nothing (state_columns.hpp).
+    [[nodiscard]] std::vector<double> load_state(bool coarse = false) const {
         std::vector<double> state(static_cast<std::size_t>(d_k * d_v), 0.0);
         if (sequence.start == Start::fresh) return state;
         args.state.visit([&](const auto& states) {
+            const auto columns = columns_of(states, sequence.slot, h);
             for (index_t i = 0; i < d_k; ++i) {
                 for (index_t j = 0; j < d_v; ++j)
-                    state[at(i, j)] = detail::as_double(states(sequence.slot, h, i, j));
+                    state[at(i, j)] = detail::element_of(columns, i, j, coarse);
             }
         });
         return state;
@@ -87,11 +89,9 @@ struct HeadTask {
         }
     }
     void store_state(const std::vector<double>& state) const {
-        args.state.visit([&]<class S>(const View<S, 4>& states) {
-            for (index_t i = 0; i < d_k; ++i) {
-                for (index_t j = 0; j < d_v; ++j)
-                    states(sequence.slot, h, i, j) = detail::from_double<S>(state[at(i, j)]);
-            }
+        args.state.visit([&](const auto& states) {
+            detail::store_elements(columns_of(states, sequence.slot, h), d_k, d_v,
+                                   [&](index_t i, index_t j) { return state[at(i, j)]; });
         });
     }
 

@@ -45,7 +45,7 @@ void delta_rule_pending(const DeltaRuleArgs<T>& args) {
     for_each_head(args, [&](const HeadTask<T>& head) {
         const PendingStep step = pending_step(head.sequence, pending.capacity());
         if (!step.appends) return;
-        std::vector<double> root = head.load_state();
+        std::vector<double> root = head.load_state(true);
         if (head.sequence.start == Start::fresh) head.store_state(root);
         for (index_t p = 0; p < step.before; ++p) head.apply_update(p, root);
         std::vector<std::vector<double>> states;

@@ -11,47 +11,34 @@
 /// of K, Q, A and P stream past it.
 #pragma once
 
-#include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/kernels/chunk_prepare.hpp>
 #include <deltanet/cpu/kernels/chunk_solve.hpp>
+#include <deltanet/cpu/state_panel.hpp>
 
 namespace deltanet::cpu::kernels {
 
 /// state [d_k, width] -> panels [width / panel_cols, d_k, panel_cols], zeros behind the last
 /// column; for a fresh sequence all zeros, and the state is not read.
 template <class Arch, class T, class S>
-void chunk_load_state(const S* state, index_t state_stride, bool fresh, index_t width, index_t d_k,
+void chunk_load_state(const StateColumns<S>& state, bool fresh, index_t width, index_t d_k,
                       T* panels) noexcept {
     constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
     for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
         if (fresh) {
             fill_zero<Arch>(panels, d_k * cols);
-            continue;
-        }
-        for (index_t d = 0; d < d_k; ++d) {
-            for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
-                load<Arch>(state + d * state_stride + col + c, width - col - c)
-                    .store_aligned(panels + d * cols + c);
-            }
+        } else {
+            load_state_panel<Arch, cols>(state.from(col), width - col, d_k, panels);
         }
     }
 }
 
 /// And back.
 template <class Arch, class T, class S>
-void chunk_store_state(const T* panels, S* state, index_t state_stride, index_t width,
+void chunk_store_state(const T* panels, const StateColumns<S>& state, index_t width,
                        index_t d_k) noexcept {
     constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
-        const index_t count = width - col < cols ? width - col : cols;
-        for (index_t d = 0; d < d_k; ++d) {
-            S* const to = state + d * state_stride + col;
-            const T* const from = panels + d * cols;
-            for_each_vector<Arch, T>(count, [=](index_t c, auto n) noexcept {
-                store<Arch>(to + c, load<Arch>(from + c), n);
-            });
-        }
-    }
+    for (index_t col = 0; col < width; col += cols, panels += d_k * cols)
+        store_state_panel<Arch, cols>(panels, state.from(col), width - col, d_k);
 }
 
 /// Rows of a tensor that the next chunk will touch, or some columns of them. Their lines are

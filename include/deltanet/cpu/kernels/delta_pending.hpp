@@ -12,10 +12,10 @@
 /// pending, and one update folded, these are the instructions of delta_recurrent.hpp, bit for bit.
 #pragma once
 
-#include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
 #include <deltanet/cpu/kernels/pending_gates.hpp>
+#include <deltanet/cpu/state_panel.hpp>
 
 namespace deltanet::cpu::kernels {
 
@@ -26,9 +26,8 @@ struct PendingTile {
     index_t v_stride;
     const T* beta;  ///< [n_tokens]
     index_t beta_stride;
-    S* state;  ///< [d_k, width], written only if there is something to fold
-    index_t state_stride;
-    T* u;  ///< [R, width]: the pending ones are read, the tokens' appended
+    StateColumns<S> state;  ///< [d_k, width], written only if there is something to fold
+    T* u;                   ///< [R, width]: the pending ones are read, the tokens' appended
     index_t u_stride;
     const T* folded_k;  ///< [n_folded, d_k]
     index_t folded_k_stride;
@@ -104,15 +103,9 @@ void pending_fold(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>& 
                               cols, scratch.n_folded);
         registers.store_to(scratch.panel + row * cols, cols);
     });
-    for (index_t d = 0; d < tile.d_k; ++d) {
-        S* const to = tile.state + d * tile.state_stride + column;
-        T* const panel = scratch.panel + d * cols;
-        for_each_vector<Arch, T>(width, [=](index_t c, auto count) noexcept {
-            store<Arch>(to + c, load<Arch>(panel + c), count);
-            if constexpr (!std::is_same_v<S, T>)  // the tokens read what is stored
-                load<Arch>(to + c, count).store_aligned(panel + c);
-        });
-    }
+    store_state_panel<Arch, cols>(scratch.panel, tile.state.from(column), width, tile.d_k);
+    if constexpr (!std::is_same_v<S, T>)  // the tokens read what is stored
+        read_state_rows<Arch, cols>(tile.state.from(column), width, 0, tile.d_k, scratch.panel);
 }
 
 /// Asks for lines of the next state, one of each of a few streams at a time (see fetch_half_row).
@@ -142,24 +135,6 @@ class LineFetcher {
     const char* end_;
 };
 
-/// Rows [first, last) of a panel of the state into scratch memory, zeros behind the last column.
-template <class Arch, class T, class S>
-DELTANET_FORCE_INLINE void pending_load(const PendingTile<T, S>& tile, T* panel, index_t column,
-                                        index_t first, index_t last) noexcept {
-    constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    const index_t width = tile.width - column, stride = tile.state_stride;
-    const S* from = tile.state + first * stride + column;
-    T* to = panel + first * cols;
-    T* const end = panel + last * cols;
-    const auto rows = [&](auto whole) noexcept {
-        for (; to != end; from += stride, to += cols) {
-            for (index_t c = 0; c < cols; c += lanes<Arch, T>)
-                load<Arch>(from + c, whole.value ? cols : width - c).store_aligned(to + c);
-        }
-    };
-    width >= cols ? rows(std::true_type{}) : rows(std::false_type{});
-}
-
 /// A panel of the state by way of scratch memory: dense rows, which do not fight for cache sets, to
 /// be read as often as there are register tiles of tokens. The first of these loads the rows that
 /// it is about to use, and all of them fetch the next state: memory and arithmetic overlap (T = 4,
@@ -171,10 +146,11 @@ void pending_panel(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
     constexpr index_t cols = batches * lanes<Arch, T>;
     constexpr index_t block = tuning::pending_rows;
     const index_t d_k = tile.d_k;
+    const StateColumns<S> state = tile.state.from(column);
     T* const panel = scratch.panel;
     bool loaded = scratch.n_folded > 0;
     if (loaded) {
-        pending_load<Arch>(tile, panel, column, 0, d_k);
+        load_state_panel<Arch, cols>(state, tile.width - column, d_k, panel);
         pending_fold(tile, scratch, column);
     }
     LineFetcher next(tile.next == nullptr ? nullptr : tile.next + column * d_k,
@@ -190,13 +166,14 @@ void pending_panel(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
         registers.zero();
         for (index_t d = 0; d < d_k; d += block) {
             const index_t n = d_k - d < block ? d_k - d : block;
-            if (!loaded) pending_load<Arch>(tile, panel, column, d, d + n);
+            if (!loaded) read_state_rows<Arch, cols>(state, tile.width - column, d, d + n, panel);
             next.fetch(lines);
             registers.add_product(scratch.kq + row * d_k + d, d_k, 1, panel + d * cols, cols, n);
         }
         loaded = true;
         registers.store_to(scratch.reads + row * cols, cols);
     });
+    scale_reads<Arch, cols>(state, tile.width - column, 2 * scratch.n_tokens, scratch.reads);
     pending_tokens<Arch, T, batches>(tile, scratch, scratch.reads, column);
 }
 
@@ -216,12 +193,13 @@ void pending_token(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
             fetch_half_row<cols>(tile.next, 2 * i, tile.d_k);
             fetch_half_row<cols>(tile.next, 2 * i + 1, tile.d_k);
         }
-        step.read_row(tile.state + i * tile.state_stride, Batch(k[i]), Batch(q[i]), all);
+        step.read_row(tile.state.row(i), Batch(k[i]), Batch(q[i]), all);
     }
     for (int b = 0; b < batches; ++b) {
         step.p[b].store_aligned(scratch.reads + b * lanes<Arch, T>);
         step.m[b].store_aligned(scratch.reads + cols + b * lanes<Arch, T>);
     }
+    scale_reads<Arch, cols>(tile.state, cols, 2, scratch.reads);
     pending_tokens<Arch, T, batches>(tile, scratch, scratch.reads, 0);
 }
 

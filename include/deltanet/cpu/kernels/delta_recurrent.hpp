@@ -11,9 +11,9 @@
 /// bit-equal.
 #pragma once
 
-#include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/kernels/gate_kind.hpp>
 #include <deltanet/cpu/scratch.hpp>
+#include <deltanet/cpu/state_panel.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
 #include <type_traits>
@@ -96,9 +96,8 @@ struct RecurrentTile {
     index_t decay_stride;
     const T* beta;  ///< [n_tokens]
     index_t beta_stride;
-    S* state;  ///< [d_k, width], read and written
-    index_t state_stride;
-    T* output;  ///< [n_tokens, width]
+    StateColumns<S> state;  ///< [d_k, width], read and written
+    T* output;              ///< [n_tokens, width]
     index_t output_stride;
     const S* next;  ///< [d_k * width] to be fetched meanwhile; null for none
     index_t width;  ///< 1 to recurrent_cols
@@ -229,41 +228,28 @@ void recurrent_tokens(const RecurrentTile<T, S>& tile,
                                                        to_stride);
     };
     const bool ragged = tile.width != cols;
-    if constexpr (widest || std::is_same_v<S, T>) {
-        if (!ragged && tile.n_tokens == 1 && tile.is_first && tile.is_last) {
-            return token(0, tile.state, tile.state_stride, tile.state, tile.state_stride);
-        }
+    [[maybe_unused]] S* const slot = tile.state.data;
+    [[maybe_unused]] const index_t slot_stride = tile.state.stride;
+    if constexpr ((widest && !std::is_same_v<S, i8>) || std::is_same_v<S, T>) {
+        if (!ragged && tile.n_tokens == 1 && tile.is_first && tile.is_last)
+            return token(0, slot, slot_stride, slot, slot_stride);
     }
     if constexpr (std::is_same_v<S, T>) {
         if (!ragged) {  // the first and the last token do the copying
             for (index_t t = 0; t < tile.n_tokens; ++t) {
                 const bool from_slot = tile.is_first && t == 0;
                 const bool to_slot = tile.is_last && t + 1 == tile.n_tokens;
-                token(t, from_slot ? tile.state : scratch.state,
-                      from_slot ? tile.state_stride : cols, to_slot ? tile.state : scratch.state,
-                      to_slot ? tile.state_stride : cols);
+                token(t, from_slot ? slot : scratch.state, from_slot ? slot_stride : cols,
+                      to_slot ? slot : scratch.state, to_slot ? slot_stride : cols);
             }
             return;
         }
     }
-    if (tile.is_first) {
-        for (index_t i = 0; i < tile.d_k; ++i) {
-            for (index_t c = 0; c < cols; c += lanes<Arch, T>) {
-                load<Arch>(tile.state + i * tile.state_stride + c, tile.width - c)
-                    .store_aligned(scratch.state + i * cols + c);
-            }
-        }
-    }
+    if (tile.is_first)
+        load_state_panel<Arch, cols>(tile.state, tile.width, tile.d_k, scratch.state);
     for (index_t t = 0; t < tile.n_tokens; ++t) token(t, scratch.state, cols, scratch.state, cols);
-    if (tile.is_last) {
-        for (index_t i = 0; i < tile.d_k; ++i) {
-            S* const to = tile.state + i * tile.state_stride;
-            const T* const from = scratch.state + i * cols;
-            for_each_vector<Arch, T>(tile.width, [=](index_t c, auto count) noexcept {
-                store<Arch>(to + c, load<Arch>(from + c), count);
-            });
-        }
-    }
+    if (tile.is_last)
+        store_state_panel<Arch, cols>(scratch.state, tile.state, tile.width, tile.d_k);
 }
 
 template <class Arch, class T, class S, GateKind Gate>
