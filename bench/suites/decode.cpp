@@ -21,7 +21,7 @@ CaseMaker decode_case(const HeadShape& shape, DType dtype, index_t sequences, in
     return {name, [=] {
                 // States of more than 512 MiB in turn: no cache remembers one until it is met
                 // again.
-                const index_t state_bytes = shape.state_size() * size_of(dtype);
+                const index_t state_bytes = shape.state_bytes(dtype);
                 const index_t rounds = 640 * kMiB / (state_bytes * sequences) + 1;
                 const auto data =
                     std::make_shared<DeltaData>(shape, 1, sequences, rounds * sequences, dtype);
@@ -70,6 +70,7 @@ Suite decode_suite() {
         suite.push_back(decode_case(qwen3_next, dtype, 32, 2));
     }
     suite.push_back(decode_case(qwen3_next, DType::f16, 32, 1));
+    suite.push_back(decode_case(qwen3_next, DType::i8, 32, 1));
     return suite;
 }
 

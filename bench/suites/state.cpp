@@ -33,7 +33,7 @@ class PendingData {
         : shape_(shape),
           sequences_(sequences),
           rollback_(rollback),
-          rounds_(640 * kMiB / (shape.state_size() * size_of(dtype) * sequences) + 1),
+          rounds_(640 * kMiB / (shape.state_bytes(dtype) * sequences) + 1),
           data_(shape, tokens, sequences, rounds_ * sequences, dtype),
           k_(n_slots() * rollback * shape.n_heads_k * shape.d_k),
           u_(n_slots() * rollback * shape.n_heads_v * shape.d_v),
@@ -105,7 +105,7 @@ void saved_states(BenchBackend& backend, Workspace& workspace, DeltaRuleArgs<flo
     const index_t n_heads_k = args.k.size(1), r = args.v.size(1) / n_heads_k;
     const DeltaRuleArgs<float> all = args;
     all.state.visit([&]<class S>(const View<S, 4>& states) {
-        const index_t head_bytes = r * states.size(2) * states.size(3) * index_t{sizeof(S)};
+        const index_t head_bytes = r * states.stride(1) * index_t{sizeof(S)};
         auto* to = reinterpret_cast<std::byte*>(saved.data());
         for (const SequenceSpan& sequence : all.sequences) {
             for (index_t h = 0; h < n_heads_k; ++h) {
@@ -144,8 +144,9 @@ CaseMaker step_case(const HeadShape& shape, DType dtype, index_t tokens, index_t
             const auto read =
                 std::make_shared<Bandwidth>(Bandwidth::Kind::read, 640 * kMiB / 4, 16 * kMiB / 4);
             const ThreadPoolExecutor executor = pool(1);
-            const index_t bytes = shape.state_size() * size_of(dtype) * sequences;
-            const auto saved = std::make_shared<Buffer>(verify ? bytes * tokens / 4 : 1);
+            const index_t bytes = shape.read_bytes(dtype) * sequences;
+            const auto saved = std::make_shared<Buffer>(
+                verify ? shape.state_bytes(dtype) * sequences * tokens / 4 : 1);
             Case work{.name = name,
                       .tokens = static_cast<double>(tokens * sequences),
                       .units = static_cast<double>(tokens * sequences * shape.n_heads_v),
@@ -189,8 +190,7 @@ CaseMaker rollback_case() {
                     .run =
                         [=] {
                             for (index_t l = 0; l < 36; ++l)
-                                slots->advance(
-                                    l, {0, 1, 0, Start::resume, slots->progress(0, l).pending});
+                                slots->advance(l, {0, 1, 0, Start::resume}, 1);
                             slots->rollback(0, 1);
                         },
                     .floor = [] { return 0.0; },
@@ -210,8 +210,9 @@ Suite state_suite() {
         for (const index_t sequences : {1, 8, 32})
             suite.push_back(step_case(qwen3_next, DType::f32, tokens, sequences, 16));
     }
-    suite.push_back(step_case(qwen3_next, DType::bf16, 4, 32, 16));
-    for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const DType dtype : {DType::bf16, DType::i8})
+        suite.push_back(step_case(qwen3_next, dtype, 4, 32, 16));
+    for (const DType dtype : {DType::f32, DType::bf16, DType::i8}) {
         for (const index_t sequences : {1, 32})
             suite.push_back(step_case(qwen3_next, dtype, 1, sequences, 8));
     }

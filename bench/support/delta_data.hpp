@@ -26,7 +26,14 @@ struct HeadShape {
                       n_heads_v, per_channel ? "_kda" : "");
     }
     [[nodiscard]] index_t decays() const noexcept { return n_heads_v * (per_channel ? d_k : 1); }
-    [[nodiscard]] index_t state_size() const noexcept { return n_heads_v * d_k * d_v; }
+    [[nodiscard]] index_t state_bytes(DType dtype) const noexcept {
+        return n_heads_v * state_head_bytes(dtype, d_k, d_v);
+    }
+    /// What a step reads that does not write the state.
+    [[nodiscard]] index_t read_bytes(DType dtype) const noexcept {
+        const index_t scales = dtype == DType::i8 ? n_heads_v * d_v * index_t{sizeof(float)} : 0;
+        return n_heads_v * d_k * d_v * size_of(dtype) + scales;
+    }
 };
 
 inline void fill_random(std::mt19937& random, float* to, index_t n, float low, float high) {
@@ -47,7 +54,7 @@ class DeltaData {
           conv_(n_ * row_stride()),
           decay_log_(n_ * shape.decays()),
           beta_(n_ * shape.n_heads_v),
-          states_(slots * shape.state_size() * size_of(state) / 4, 0.0F),
+          states_(slots * shape.state_bytes(state) / 4, 0.0F),
           output_(n_ * shape.n_heads_v * shape.d_v) {
         std::mt19937 random(1);
         // Unit length on average, as after the L2 norm.
@@ -86,7 +93,8 @@ class DeltaData {
         args.beta = {beta_.data(), {n_, shape_.n_heads_v}};
         args.state = state_ == DType::f32    ? StateView<float>(states<float>())
                      : state_ == DType::bf16 ? StateView<float>(states<bf16>())
-                                             : StateView<float>(states<f16>());
+                     : state_ == DType::f16  ? StateView<float>(states<f16>())
+                                             : StateView<float>(states<i8>());
         args.output = {output_.data(), {n_, shape_.n_heads_v, shape_.d_v}};
         args.sequences = spans_;
         return args;
@@ -100,7 +108,10 @@ class DeltaData {
     template <class S>
     [[nodiscard]] View<S, 4> states() const noexcept {
         void* const memory = states_.data();
-        return {static_cast<S*>(memory), {slots_, shape_.n_heads_v, shape_.d_k, shape_.d_v}};
+        const index_t head = state_head_bytes(state_, shape_.d_k, shape_.d_v) / index_t{sizeof(S)};
+        return {static_cast<S*>(memory),
+                {slots_, shape_.n_heads_v, shape_.d_k, shape_.d_v},
+                {shape_.n_heads_v * head, head, shape_.d_v, 1}};
     }
 
     /// As the layer lays its buffers out.

@@ -83,6 +83,9 @@ inline int measure_precision(const std::filesystem::path& directory) {
         {"bf16 state, decode, 16 updates pending", {DType::bf16, ScanCompute::f32, 16}, 1},
         {"f16 state, decode", {DType::f16, ScanCompute::f32}, 1},
         {"f16 state, decode, 16 updates pending", {DType::f16, ScanCompute::f32, 16}, 1},
+        {"i8 state, prefill", {DType::i8, ScanCompute::f32}, whole},
+        {"i8 state, decode", {DType::i8, ScanCompute::f32}, 1},
+        {"i8 state, decode, 16 updates pending", {DType::i8, ScanCompute::f32, 16}, 1},
         {"bf16 products and state, prefill", {DType::bf16, ScanCompute::bf16_emulated}, whole},
     };
     std::printf("%zu bytes, %zu a call in prefill\n\n", text.size() - 1, whole);
