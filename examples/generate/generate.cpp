@@ -3,7 +3,7 @@
 /// The main job: a language model, trained and saved by transformers, continues a text, and every
 /// token of it goes through DeltaNetLayer. The prompt is prefilled in one call (chunked delta
 /// rule), then text is decoded byte by byte (recurrent). With --check the same program proves that
-/// it computes what transformers does; with --precision it shows what 16-bit states and products do
+/// it computes what transformers does; with --precision it shows what narrow states and products do
 /// to it; with --speculate drafts are verified and rolled back.
 #include "chat.hpp"
 #include "language_model.hpp"

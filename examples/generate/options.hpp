@@ -31,7 +31,7 @@ inline constexpr const char* kUsage =
     "generate --check\n"
     "    compares logits and greedy continuation with those recorded from transformers\n"
     "generate --precision\n"
-    "    perplexity of 4096 bytes with states and products in 16 bits, against float32\n"
+    "    perplexity of 4096 bytes with narrow states and products, against float32\n"
     "generate --speculate\n"
     "    decodes 200 bytes with drafts that are verified and rolled back: the same text in fewer "
     "steps\n"

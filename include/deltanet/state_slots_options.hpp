@@ -9,8 +9,9 @@
 namespace deltanet {
 
 /// How many slots and layers, how caller's memory is strided (in floats; 0 means dense, rows
-/// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A 16-bit
-/// state halves what decode reads and writes; it is rounded once per forward (docs/numerics.md).
+/// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A
+/// narrow state is less to read and write and to keep; it is rounded once per forward
+/// (docs/numerics.md).
 struct StateSlotsOptions {
     index_t slots = 1;
     index_t layers = 1;
