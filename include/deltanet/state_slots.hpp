@@ -11,6 +11,7 @@
 /// layouts of other programs.
 #pragma once
 
+#include <deltanet/detail/aligned_memory.hpp>
 #include <deltanet/detail/slot_layout.hpp>
 #include <deltanet/detail/slot_progress.hpp>
 #include <deltanet/huge_pages.hpp>
@@ -19,9 +20,8 @@
 #include <deltanet/ops/state_view.hpp>
 #include <deltanet/state_slots_options.hpp>
 
+#include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <span>
 #include <vector>
 
@@ -38,11 +38,11 @@ class StateSlots {
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options)
         : StateSlots(Sizes{detail::resolve(config, options)}, config) {
         const index_t floats = floats_needed(config, options);
-        const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
-        const Free free(options.huge_pages ? kHugePage : kLine);
-        owned_ = {static_cast<float*>(::operator new(bytes, free.alignment)), free};
-        if (options.huge_pages) advise_huge_pages(owned_.get(), static_cast<index_t>(bytes));
-        std::memset(owned_.get(), 0, bytes);
+        owned_ = detail::allocate_aligned<float>(
+            floats, options.huge_pages ? kHugePageBytes : detail::kLineBytes);
+        const index_t bytes = floats * static_cast<index_t>(sizeof(float));
+        if (options.huge_pages) advise_huge_pages(owned_.get(), bytes);
+        std::memset(owned_.get(), 0, static_cast<std::size_t>(bytes));
         for (index_t l = 0; l < n_layers(); ++l)
             bases_[at(l)] = owned_.get() + l * options_.layer_stride;
     }
@@ -238,6 +238,25 @@ class StateSlots {
         for (index_t l = 0; l < n_layers(); ++l) std::memcpy(row(l, to), row(l, from), row_bytes());
         progress_.copy(from, to);
     }
+    /// Copies a slot to several, as beams and samples of one prompt begin. Throws `Error` before
+    /// anything is written.
+    void fork(index_t from, std::span<const index_t> to) {
+        check_slot("StateSlots::fork", "from", from);
+        for (std::size_t i = 0; i < to.size(); ++i) {
+            if (to[i] < 0 || to[i] >= n_slots())
+                check_slot("StateSlots::fork", detail::concat("to[", i, "]"), to[i]);
+        }
+        for (const index_t slot : to) copy(from, slot);
+    }
+    /// Exchanges two slots in every layer.
+    void swap(index_t a, index_t b) {
+        check_slot("StateSlots::swap", "a", a);
+        check_slot("StateSlots::swap", "b", b);
+        if (a == b) return;
+        for (index_t l = 0; l < n_layers(); ++l)
+            std::swap_ranges(row(l, a), row(l, a) + layout_.row(), row(l, b));
+        progress_.swap(a, b);
+    }
 
     /// For layers: what ops need to know about a sequence's slot, in this layer.
     [[nodiscard]] SequenceSpan with_pending(index_t layer, SequenceSpan sequence) const noexcept {
@@ -251,20 +270,7 @@ class StateSlots {
 
     /// Throws unless this arena holds the state of such a layer.
     void check_matches(std::string_view function, const LayerConfig& config) const {
-        const Shape<4> expected{config.n_heads_v, config.d_k, config.d_v, config.conv_dim()};
-        const Shape<4> found{n_heads_v(), d_k(), d_v(), conv_dim()};
-        if (expected != found || config.conv_taps() != conv_taps()) {
-            detail::fail(function, "slots",
-                         detail::concat(
-                             "state of [H_v, d_k, d_v, conv_dim] = ", detail::shape_text(expected),
-                             " and ", config.conv_taps(), " conv taps"),
-                         detail::concat(detail::shape_text(found), " and ", conv_taps()));
-        }
-        if (config.head_map != head_map_ && config.heads_per_group() > 1) {
-            detail::fail(function, "slots",
-                         detail::concat("state of ", name_of(config.head_map), " heads"),
-                         detail::concat(name_of(head_map_), " heads"));
-        }
+        detail::check_same_state(function, layout_, head_map_, config);
     }
 
     void check_slot(std::string_view function, std::string_view argument, index_t slot) const {
@@ -277,13 +283,7 @@ class StateSlots {
   private:
     friend struct detail::SlotAccess;
     static constexpr const char* kName = "StateSlots";
-    static constexpr std::align_val_t kLine{64}, kHugePage{std::size_t{2} << 20};
-    struct Free {
-        std::align_val_t alignment;
-        Free() noexcept : alignment(kLine) {}
-        explicit Free(std::align_val_t a) noexcept : alignment(a) {}
-        void operator()(float* memory) const noexcept { ::operator delete(memory, alignment); }
-    };
+    static constexpr index_t kHugePageBytes = index_t{2} << 20;
     struct Sizes {
         StateSlotsOptions resolved;
     };
@@ -343,7 +343,7 @@ class StateSlots {
     HeadMap head_map_;
     std::vector<float*> bases_;  ///< per layer: the row of slot 0
     detail::SlotProgressTable progress_;
-    std::unique_ptr<float, Free> owned_;
+    detail::AlignedMemory<float> owned_;
 };
 
 }  // namespace deltanet

@@ -5,11 +5,10 @@
 /// at a time.
 #pragma once
 
+#include <deltanet/detail/aligned_memory.hpp>
 #include <deltanet/detail/check.hpp>
 
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <span>
 #include <utility>
 
@@ -55,21 +54,15 @@ class Workspace {
             }
             memory_ = {};
             owned_.reset();  // first give back, then take: both at once may not fit
-            owned_.reset(static_cast<std::byte*>(
-                ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{kAlignment})));
+            owned_ = detail::allocate_aligned<std::byte>(bytes, kAlignment);
             memory_ = {owned_.get(), static_cast<std::size_t>(bytes)};
         }
         return memory_;
     }
 
   private:
-    struct Free {
-        void operator()(std::byte* memory) const noexcept {
-            ::operator delete (memory, std::align_val_t{kAlignment});
-        }
-    };
     std::span<std::byte> memory_;
-    std::unique_ptr<std::byte, Free> owned_;
+    detail::AlignedMemory<std::byte> owned_;
     bool fixed_ = false;
 };
 

@@ -27,9 +27,11 @@ enum class Action : std::uint8_t {
     flush,
     mixed,
     save,
-    snapshot
+    snapshot,
+    fork,
+    swap
 };
-inline constexpr int n_actions = 11;
+inline constexpr int n_actions = 13;
 
 struct Operation {
     Action action;
@@ -50,9 +52,9 @@ using Program = std::vector<Operation>;
 [[nodiscard]] inline std::string text_of(const Program& program) {
     std::ostringstream text;
     for (const Operation& o : program) {
-        static constexpr const char* names[n_actions] = {"append", "verify", "tree",    "rollback",
-                                                         "fresh",  "copy",   "reset",   "flush",
-                                                         "mixed",  "save",   "snapshot"};
+        static constexpr const char* names[n_actions] = {
+            "append", "verify", "tree", "rollback", "fresh", "copy", "reset",
+            "flush",  "mixed",  "save", "snapshot", "fork",  "swap"};
         text << names[static_cast<int>(o.action)] << " slot " << o.slot << " other " << o.other
              << " count " << o.count << " random " << o.random << '\n';
     }
@@ -302,6 +304,16 @@ class ProgramRunner {
             case Action::copy:
                 slots_.copy(slot, other);
                 seen_[at(other)] = Seen(seen_[at(slot)]);
+                return;
+            case Action::fork: {
+                const index_t to[] = {(slot + 1) % n_slots, (slot + 2) % n_slots};
+                slots_.fork(slot, to);
+                for (const index_t copy : to) seen_[at(copy)] = Seen(seen_[at(slot)]);
+                return;
+            }
+            case Action::swap:
+                slots_.swap(slot, other);
+                std::swap(seen_[at(slot)], seen_[at(other)]);
                 return;
             case Action::save:  // and load as another
                 load_slot(slots_, other, save_slot(slots_, slot, 7), 7);

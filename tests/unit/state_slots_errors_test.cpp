@@ -127,6 +127,22 @@ TEST_CASE("slots and layers out of range", "[state_slots][errors]") {
     CHECK(bit_equal(memory, before));
 }
 
+TEST_CASE("fork and swap say what is wrong before they write", "[state_slots][errors]") {
+    StateSlots slots(small(), {.slots = 3});
+    slots.recurrent(0)(0, 0, 0, 0) = 1.0F;
+    const index_t to[] = {1, 3};
+    CHECK(message_of([&] { slots.fork(0, to); }) ==
+          "StateSlots::fork: to[1]: expected a value in [0, 3), found 3");
+    CHECK(slots.recurrent(0)(1, 0, 0, 0) == 0.0F);
+    CHECK(message_of([&] { slots.fork(-1, to); }) ==
+          "StateSlots::fork: from: expected a value in [0, 3), found -1");
+    CHECK(message_of([&] { slots.swap(0, 3); }) ==
+          "StateSlots::swap: b: expected a value in [0, 3), found 3");
+    slots.swap(0, 2);
+    CHECK(slots.recurrent(0)(0, 0, 0, 0) == 0.0F);
+    CHECK(slots.recurrent(0)(2, 0, 0, 0) == 1.0F);
+}
+
 TEST_CASE("an arena of another shape is refused", "[state_slots][errors]") {
     const StateSlots slots(small(), {});
     const auto refused = [&](const LayerConfig& config) {
@@ -171,7 +187,8 @@ TEST_CASE("rollback, accept and flush say what is wrong", "[state_slots][errors]
           "StateSlots: rollback: expected 0 to 32, found 33");
     StateSlots slots(small(), {.slots = 2, .layers = 2, .rollback = 4});
     const auto advance = [&](index_t layer, const SequenceSpan& span) {
-        slots.advance(layer, slots.with_pending(layer, span));
+        const SequenceSpan found = slots.with_pending(layer, span);
+        slots.advance(layer, found, pending_step(found, slots.max_rollback()).after);
     };
     for (const index_t layer : {0, 1}) advance(layer, {0, 3, 1});
     CHECK(slots.position(1) == 3);

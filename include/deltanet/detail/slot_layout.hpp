@@ -50,4 +50,21 @@ struct SlotLayout {
     }
 };
 
+/// Throws unless slots of this layout hold the state of such a layer.
+inline void check_same_state(std::string_view function, const SlotLayout& slots, HeadMap head_map,
+                             const LayerConfig& config) {
+    const Shape<4> expected{config.n_heads_v, config.d_k, config.d_v, config.conv_dim()};
+    const Shape<4> found{slots.n_heads_v, slots.d_k, slots.d_v, slots.conv_dim};
+    if (expected != found || config.conv_taps() != slots.conv_taps) {
+        fail(function, "slots",
+             concat("state of [H_v, d_k, d_v, conv_dim] = ", shape_text(expected), " and ",
+                    config.conv_taps(), " conv taps"),
+             concat(shape_text(found), " and ", slots.conv_taps));
+    }
+    if (config.head_map != head_map && config.heads_per_group() > 1) {
+        fail(function, "slots", concat("state of ", name_of(config.head_map), " heads"),
+             concat(name_of(head_map), " heads"));
+    }
+}
+
 }  // namespace deltanet::detail

@@ -8,7 +8,9 @@
 #include <deltanet/detail/check.hpp>
 #include <deltanet/ops/pending_updates.hpp>
 
+#include <algorithm>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace deltanet::detail {
@@ -49,6 +51,11 @@ class SlotProgressTable {
     void copy(index_t from, index_t to) noexcept {
         for (index_t l = 0; l < n_layers_; ++l) entry(l, to) = at(l, from);
         for (index_t t = 0; t < rollback_; ++t) parents(to)[t] = parents(from)[t];
+    }
+
+    void swap(index_t a, index_t b) noexcept {
+        for (index_t l = 0; l < n_layers_; ++l) std::swap(entry(l, a), entry(l, b));
+        std::swap_ranges(parents(a), parents(a) + rollback_, parents(b));
     }
 
     /// Of the whole slot. Throws where its layers differ.
