@@ -5,24 +5,17 @@
 ///   libFuzzer   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -DDELTANET_LIBFUZZER
 ///                   -I include -I tests tests/io/safetensors_fuzz.cpp -o safetensors_fuzz
 ///               ./safetensors_fuzz -dict=tests/io/safetensors_fuzz.dict -max_len=2048 <folder>
-///   standalone  any compiler, without -DDELTANET_LIBFUZZER: a loop of seeded mutations;
-///               ./safetensors_fuzz [iterations] [seed]
-///               ./safetensors_fuzz --seeds <folder>    writes its inputs, to start libFuzzer from
+///   standalone  any compiler, without -DDELTANET_LIBFUZZER: see support/fuzz_driver.hpp
 #include "io/io_support.hpp"
+#include "support/fuzz_driver.hpp"
 #include <deltanet/io/checkpoint.hpp>
 #include <deltanet/io/safetensors.hpp>
 
-#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,19 +26,8 @@ namespace {
 using deltanet::index_t;
 using deltanet::SafetensorsContents;
 using deltanet::TensorInfo;
-
-/// Counts that tell whether the inputs reach the readers' depths; printed by the standalone
-/// program.
-struct Outcomes {
-    std::uint64_t parsed = 0;
-    std::uint64_t refused = 0;
-};
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "safetensors_fuzz: not so: %s\n", what);
-    std::abort();
-}
+using deltanet::test::require;
+using Outcomes = deltanet::test::FuzzOutcomes;
 
 /// What callers rely on in a file that parsed.
 void check_contents(std::span<const std::byte> bytes, const SafetensorsContents& contents) {
@@ -82,7 +64,7 @@ void run(std::string_view input, Outcomes& outcomes, const Reader& reader) {
     if (!input.empty()) std::memcpy(memory.get(), input.data(), input.size());
     try {
         reader(std::span<const std::byte>(memory.get(), input.size()));
-        ++outcomes.parsed;
+        ++outcomes.accepted;
     } catch (const deltanet::Error& error) {
         require(std::string_view(error.what()).find(": expected ") != std::string_view::npos,
                 "messages say what was expected");
@@ -186,100 +168,25 @@ constexpr std::array<std::string_view, 26> pieces{
     "..",
 };
 
-class Mutator {
-  public:
-    explicit Mutator(std::uint64_t seed) : random_(seed) {}
-
-    std::string operator()(const std::vector<std::string>& inputs) {
-        std::string text = inputs[below(inputs.size())];
-        for (std::size_t n = below(4) + 1; n > 0; --n) mutate(text, inputs);
-        return text;
-    }
-
-  private:
-    std::size_t below(std::size_t n) {
-        return n == 0 ? 0 : static_cast<std::size_t>(random_() % n);
-    }
-    char byte() { return static_cast<char>(random_()); }
-
-    void mutate(std::string& text, const std::vector<std::string>& inputs) {
-        const std::size_t at = below(text.size() + 1);
-        const std::size_t rest = text.size() - at;
-        const std::string_view piece = pieces[below(pieces.size())];
-        const std::string& other = inputs[below(inputs.size())];
-        switch (below(9)) {
-            case 0:
-                text.insert(at, 1, byte());
-                break;
-            case 1:
-                text.erase(at, 1 + below(4));
-                break;
-            case 2:
-                text.erase(at, below(rest + 1));
-                break;
-            case 3:
-                text.insert(at, piece);
-                break;
-            case 4:
-                text.replace(at, std::min(rest, below(8)), piece);
-                break;
-            case 5:
-                text.insert(at, text.substr(below(text.size() + 1), below(64)));
-                break;
-            case 6:
-                text = text.substr(0, at) + other.substr(below(other.size() + 1));
-                break;
-            default:
-                if (rest > 0)
-                    text[at] = below(2) == 0 ? byte() : static_cast<char>('0' + below(10));
-        }
-    }
-
-    std::mt19937_64 random_;
-};
-
-bool parse_number(std::string_view text, std::uint64_t& number) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc() && end == text.data() + text.size();
-}
-
-int write_seeds(const std::string& folder) {
-    const std::vector<std::string> inputs = seeds();
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-        std::ofstream file(folder + "/seed" + std::to_string(i), std::ios::binary);
-        file.write(inputs[i].data(), static_cast<std::streamsize>(inputs[i].size()));
-        if (!file.flush()) return EXIT_FAILURE;
-    }
-    return EXIT_SUCCESS;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-    if (arguments.size() == 2 && arguments[0] == "--seeds") return write_seeds(argv[2]);
-    std::uint64_t iterations = 200000;
-    std::uint64_t seed = 1;
-    if ((!arguments.empty() && !parse_number(arguments[0], iterations)) ||
-        (arguments.size() > 1 && !parse_number(arguments[1], seed)) || arguments.size() > 2) {
-        std::fprintf(stderr, "usage: %s [iterations] [seed] | --seeds <folder>\n", argv[0]);
-        return 2;
-    }
-    const std::vector<std::string> inputs = seeds();
     std::array<Outcomes, 3> outcomes;
-    for (const std::string& input : inputs) run_all(input, outcomes);
-    for (const Outcomes& outcome : outcomes)
-        require(outcome.parsed == 2, "every seed is valid as meant");
-    Mutator mutate(seed);
-    for (std::uint64_t i = 0; i < iterations; ++i) run_all(mutate(inputs), outcomes);
-    static constexpr std::array<const char*, 3> names{"file", "header", "index"};
-    for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        std::printf("%s: %llu parsed, %llu refused\n", names[i],
-                    static_cast<unsigned long long>(outcomes[i].parsed),
-                    static_cast<unsigned long long>(outcomes[i].refused));
-        require(iterations < 1000 || outcomes[i].parsed > 12, "some mutations stay valid");
-    }
-    return EXIT_SUCCESS;
+    return deltanet::test::fuzz_main(
+        std::span(argv, static_cast<std::size_t>(argc)), seeds(), pieces,
+        [&](const std::string& input) { run_all(input, outcomes); },
+        [&] {
+            for (const Outcomes& outcome : outcomes)
+                require(outcome.accepted == 2, "every seed is valid as meant");
+        },
+        [&](std::uint64_t iterations) {
+            static constexpr std::array<const char*, 3> names{"file", "header", "index"};
+            for (std::size_t i = 0; i < outcomes.size(); ++i) {
+                deltanet::test::print_outcomes(names[i], outcomes[i]);
+                require(iterations < 1000 || outcomes[i].accepted > 12,
+                        "some mutations stay valid");
+            }
+        });
 }
 
 #endif

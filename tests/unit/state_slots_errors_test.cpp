@@ -132,12 +132,11 @@ TEST_CASE("fork and swap say what is wrong before they write", "[state_slots][er
     slots.recurrent(0)(0, 0, 0, 0) = 1.0F;
     const index_t to[] = {1, 3};
     CHECK(message_of([&] { slots.fork(0, to); }) ==
-          "StateSlots::fork: to[1]: expected a value in [0, 3), found 3");
+          "StateSlots::fork: to[1]: expected 0 to 2, found 3");
     CHECK(slots.recurrent(0)(1, 0, 0, 0) == 0.0F);
     CHECK(message_of([&] { slots.fork(-1, to); }) ==
-          "StateSlots::fork: from: expected a value in [0, 3), found -1");
-    CHECK(message_of([&] { slots.swap(0, 3); }) ==
-          "StateSlots::swap: b: expected a value in [0, 3), found 3");
+          "StateSlots::fork: from: expected 0 to 2, found -1");
+    CHECK(message_of([&] { slots.swap(0, 3); }) == "StateSlots::swap: b: expected 0 to 2, found 3");
     slots.swap(0, 2);
     CHECK(slots.recurrent(0)(0, 0, 0, 0) == 0.0F);
     CHECK(slots.recurrent(0)(2, 0, 0, 0) == 1.0F);
