@@ -10,6 +10,7 @@
 #include <deltanet/io/detail/names.hpp>
 #include <deltanet/io/detail/safetensors_header.hpp>
 #include <deltanet/io/detail/safetensors_layout.hpp>
+#include <deltanet/io/detail/tensor_list.hpp>
 #include <deltanet/io/mapped_file.hpp>
 #include <deltanet/io/tensor_info.hpp>
 
@@ -91,9 +92,7 @@ class SafetensorsFile {
 
     /// Names of all tensors, sorted.
     [[nodiscard]] std::vector<std::string_view> names() const {
-        std::vector<std::string_view> all;
-        for (const TensorInfo& tensor : contents_.tensors) all.emplace_back(tensor.name);
-        return all;
+        return detail::names_of(contents_.tensors);
     }
 
     /// The header's `__metadata__`; empty if it has none.
@@ -103,21 +102,12 @@ class SafetensorsFile {
 
     /// The tensor of that name, or null. Logarithmic in the number of tensors.
     [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept {
-        const auto& all = contents_.tensors;
-        const auto place = std::lower_bound(
-            all.begin(), all.end(), name,
-            [](const TensorInfo& tensor, std::string_view wanted) { return tensor.name < wanted; });
-        return place != all.end() && place->name == name ? &*place : nullptr;
+        return detail::find_tensor(contents_.tensors, name);
     }
 
     /// The tensor of that name. Throws `Error` with the names most like it if there is none.
     [[nodiscard]] const TensorInfo& tensor(std::string_view name) const {
-        const TensorInfo* const found = find(name);
-        if (found == nullptr) {
-            detail::fail("SafetensorsFile::tensor", path_, "a tensor of that name",
-                         detail::missing_name(name, names()));
-        }
-        return *found;
+        return detail::required_tensor("SafetensorsFile::tensor", path_, contents_.tensors, name);
     }
 
   private:

@@ -3,12 +3,14 @@
 /// Throws bytes at the readers of io/: whatever they are, a reader returns tensors that lie within
 /// the bytes and fill them, or throws `Error`. Two programs from one file:
 ///   libFuzzer   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -DDELTANET_LIBFUZZER
-///                   -I include -I tests tests/io/safetensors_fuzz.cpp -o safetensors_fuzz
-///               ./safetensors_fuzz -dict=tests/io/safetensors_fuzz.dict -max_len=2048 <folder>
+///                   -I include -I tests tests/io/readers_fuzz.cpp -o readers_fuzz
+///               ./readers_fuzz -dict=tests/io/readers_fuzz.dict -max_len=2048 <folder>
 ///   standalone  any compiler, without -DDELTANET_LIBFUZZER: see support/fuzz_driver.hpp
+#include "io/gguf_builder.hpp"
 #include "io/io_support.hpp"
 #include "support/fuzz_driver.hpp"
 #include <deltanet/io/checkpoint.hpp>
+#include <deltanet/io/gguf.hpp>
 #include <deltanet/io/safetensors.hpp>
 
 #include <array>
@@ -79,9 +81,36 @@ void read_file(std::string_view input, Outcomes& outcomes) {
     });
 }
 
+/// What callers rely on in a GGUF file that parsed.
+void check_gguf(std::span<const std::byte> bytes, const deltanet::GgufContents& contents) {
+    const std::byte* const end = bytes.data() + bytes.size();
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < contents.tensors.size(); ++i) {
+        const TensorInfo& tensor = contents.tensors[i];
+        require(i == 0 || contents.tensors[i - 1].name < tensor.name, "names ascend");
+        require(tensor.byte_size >= 0 && tensor.count() >= 0, "sizes are not negative");
+        require(tensor.data >= bytes.data() + 24 && tensor.byte_size <= end - tensor.data,
+                "data lie behind the header and in the file");
+        for (index_t b = 0; b < tensor.byte_size; ++b)
+            sum += std::to_integer<unsigned>(tensor.data[b]);
+        if (deltanet::dtype_of(tensor).has_value()) static_cast<void>(deltanet::read_float(tensor));
+    }
+    for (const auto& [key, value] : contents.metadata.values()) {
+        sum += value.integer() || value.number() || value.text() ? 1U : 0U;
+        for (const std::byte b : value.bytes) sum += std::to_integer<unsigned>(b);
+        const bool numbers =
+            value.type == deltanet::GgufType::array && value.element != deltanet::GgufType::string;
+        for (index_t i = 0; numbers && i < value.count; ++i)
+            require(value.at(i).number().has_value() || value.element == deltanet::GgufType::u64,
+                    "elements are numbers");
+    }
+    volatile unsigned used = sum;
+    static_cast<void>(used);
+}
+
 /// The input as a whole file, as a header with a true length before up to 63 bytes of data (the
-/// count is the input's first byte), and as an index.
-void run_all(std::string_view input, std::array<Outcomes, 3>& outcomes) {
+/// count is the input's first byte), as an index, and as a GGUF file.
+void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
     read_file(input, outcomes[0]);
     if (!input.empty()) {
         const auto data_bytes =
@@ -98,6 +127,9 @@ void run_all(std::string_view input, std::array<Outcomes, 3>& outcomes) {
                     "files lie beside the index");
         }
     });
+    run(input, outcomes[3], [](std::span<const std::byte> bytes) {
+        check_gguf(bytes, deltanet::parse_gguf(bytes, "file"));
+    });
 }
 
 }  // namespace
@@ -107,7 +139,7 @@ void run_all(std::string_view input, std::array<Outcomes, 3>& outcomes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static std::array<Outcomes, 3> outcomes;
+    static std::array<Outcomes, 4> outcomes;
     run_all({reinterpret_cast<const char*>(data), size}, outcomes);
     return 0;
 }
@@ -127,6 +159,17 @@ std::vector<std::string> seeds() {
     const std::string index =
         R"({"metadata":{"total_size":3.5,"x":[1,{"y":null}]},)"
         R"("weight_map":{"a":"model-00001-of-00002.safetensors","b":"2.safetensors"}})";
+    deltanet::test::GgufBuilder gguf;
+    using deltanet::test::raw;
+    gguf.text("general.architecture", "qwen35")
+        .number("general.alignment", 32)
+        .value("f", 6, raw(0.5F))
+        .value("n", 9, raw<std::uint32_t>(0) + raw<std::uint64_t>(2) + "ab")
+        .value("s", 9,
+               raw<std::uint32_t>(8) + raw<std::uint64_t>(1) + deltanet::test::gguf_text("x"))
+        .tensor("a", {32, 2}, 8, std::string(68, 'q'))
+        .tensor("b", {3}, 0, std::string(12, '\0'))
+        .tensor("c", {2, 2}, 30, std::string(8, 'h'));
     return {
         deltanet::test::safetensors_bytes(header, std::string(32, 'x')),
         deltanet::test::safetensors_bytes("{}"),
@@ -135,11 +178,13 @@ std::vector<std::string> seeds() {
             std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})"),
         index,
         R"({"weight_map":{"a":"a"}})",
+        gguf.bytes(),
+        deltanet::test::GgufBuilder().bytes(),
     };
 }
 
 /// Pieces that random bytes rarely form.
-constexpr std::array<std::string_view, 26> pieces{
+constexpr std::array<std::string_view, 31> pieces{
     "\"dtype\":",
     "\"shape\":",
     "\"data_offsets\":",
@@ -166,12 +211,17 @@ constexpr std::array<std::string_view, 26> pieces{
     "99999999999999999999",
     "\\u0000",
     "..",
+    "GGUF",
+    std::string_view("\3\0\0\0", 4),
+    std::string_view("\0\0\0\0\0\0\0\0", 8),
+    std::string_view("\x20\0\0\0\0\0\0\0", 8),
+    std::string_view("\xff\xff\xff\xff\xff\xff\xff\x7f", 8),
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::array<Outcomes, 3> outcomes;
+    std::array<Outcomes, 4> outcomes;
     return deltanet::test::fuzz_main(
         std::span(argv, static_cast<std::size_t>(argc)), seeds(), pieces,
         [&](const std::string& input) { run_all(input, outcomes); },
@@ -180,7 +230,7 @@ int main(int argc, char** argv) {
                 require(outcome.accepted == 2, "every seed is valid as meant");
         },
         [&](std::uint64_t iterations) {
-            static constexpr std::array<const char*, 3> names{"file", "header", "index"};
+            static constexpr std::array<const char*, 4> names{"file", "header", "index", "gguf"};
             for (std::size_t i = 0; i < outcomes.size(); ++i) {
                 deltanet::test::print_outcomes(names[i], outcomes[i]);
                 require(iterations < 1000 || outcomes[i].accepted > 12,
