@@ -23,6 +23,7 @@ FENCE = re.compile(r"(?:^<!-- (example|output): (\S+) ?(\S*) -->\n)?^```(\w*)\n(
 PREAMBLE = """#include <algorithm>
 #include <cstdio>
 #include <deltanet/deltanet.hpp>
+#include <deltanet/io/gguf_binding.hpp>
 #include <deltanet/io/layer_binding.hpp>
 #include <deltanet/io/model_config.hpp>
 #include <deltanet/prefix_cache.hpp>

@@ -176,6 +176,8 @@ class GgufFile {
         return detail::names_of(contents_.tensors);
     }
     [[nodiscard]] const GgufMetadata& metadata() const noexcept { return contents_.metadata; }
+    /// Path of the file that holds the tensor, for messages.
+    [[nodiscard]] std::string_view file_of(std::string_view) const noexcept { return path_; }
     /// The tensor of that name, or null. Logarithmic in the number of tensors.
     [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept {
         return detail::find_tensor(contents_.tensors, name);

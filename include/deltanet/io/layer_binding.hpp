@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deltanet/io/checkpoint.hpp>
+#include <deltanet/io/detail/bound_tensors.hpp>
 #include <deltanet/io/families.hpp>
 #include <deltanet/linear/eigen.hpp>
 #include <deltanet/weights.hpp>
@@ -31,24 +32,6 @@ struct BoundLayer {
     BoundLayer(BoundLayer&&) = default;
     BoundLayer& operator=(BoundLayer&&) = default;
 };
-
-namespace detail {
-
-/// The tensor's elements where they are; it is aligned and of one of the three float types.
-[[nodiscard]] inline WeightMatrix weight_in_place(const TensorInfo& info, const Shape<2>& shape) {
-    switch (*dtype_of(info)) {
-        case DType::bf16:
-            return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
-        case DType::f16:
-            return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
-        case DType::f32:
-        case DType::i8:
-            break;
-    }
-    return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);
-}
-
-}  // namespace detail
 
 /// The matrix of that name, in the mapped file, which must outlive it: for the projections around
 /// the layer. Throws `Error` if it is not there, not a float matrix, or at an address that its type
@@ -89,7 +72,11 @@ class LayerBinder {
   public:
     LayerBinder(const Checkpoint& checkpoint, const FamilyMap& map, std::string_view prefix,
                 BoundLayer<L>& bound)
-        : checkpoint_(checkpoint), map_(map), prefix_(prefix), bound_(bound) {}
+        : checkpoint_(checkpoint),
+          tensors_(kName, checkpoint, bound.storage),
+          map_(map),
+          prefix_(prefix),
+          bound_(bound) {}
 
     void bind() {
         const LayerConfig& c = bound_.config;
@@ -102,10 +89,10 @@ class LayerBinder {
         }
         w.out_proj = projection(map_.out_proj, c.hidden, c.value_dim());
         w.conv = convolution();
-        w.A_log = vector(prefix_ + "A_log", c.n_heads_v);
-        w.dt_bias = vector(prefix_ + "dt_bias", c.n_heads_v);
-        w.norm = vector(name(map_.norm), c.d_v);
-        if (c.pre_norm != PreNorm::none) w.pre_norm = vector(block_norm_name(), c.hidden);
+        w.A_log = tensors_.vector(prefix_ + "A_log", c.n_heads_v);
+        w.dt_bias = tensors_.vector(prefix_ + "dt_bias", c.n_heads_v);
+        w.norm = tensors_.vector(name(map_.norm), c.d_v);
+        if (c.pre_norm != PreNorm::none) w.pre_norm = tensors_.vector(block_norm_name(), c.hidden);
     }
 
   private:
@@ -142,40 +129,8 @@ class LayerBinder {
         fail(kName, "pre_norm", concat("one of the tensors ", looked_for), "none of them");
     }
 
-    /// The tensor, of one of the three float types and with this many elements in this shape, where
-    /// dimensions of 1 in between do not count: [C, 1, W] is [C, W].
-    const TensorInfo& tensor(const std::string& full_name,
-                             const std::vector<index_t>& shape) const {
-        const TensorInfo& found = checkpoint_.tensor(full_name);
-        const std::string where = concat(full_name, " in ", checkpoint_.file_of(full_name));
-        if (!dtype_of(found)) fail(kName, where, "dtype F32, BF16 or F16", found.dtype);
-        if (squeezed(found.shape) != squeezed(shape)) {
-            fail(kName, where, concat("shape ", text(shape)), concat("shape ", text(found.shape)));
-        }
-        return found;
-    }
-
-    [[nodiscard]] static std::vector<index_t> squeezed(std::vector<index_t> shape) {
-        std::erase(shape, index_t{1});
-        return shape;
-    }
-    [[nodiscard]] static std::string text(const std::vector<index_t>& shape) {
-        std::string list;
-        for (const index_t extent : shape) list += concat(list.empty() ? "" : ", ", extent);
-        return concat("[", list, "]");
-    }
-
-    View<const float, 1> vector(const std::string& full_name, index_t n) {
-        bound_.storage.push_back(read_float(tensor(full_name, {n})));
-        return {bound_.storage.back().data(), {n}};
-    }
-
-    /// In place if its address allows it, else as floats.
     L projection(std::string_view short_name, index_t out, index_t in) {
-        const TensorInfo& info = tensor(name(short_name), {out, in});
-        if (is_aligned(info)) return L(weight_in_place(info, {out, in}));
-        bound_.storage.push_back(read_float(info));
-        return L(WeightMatrix(View<const float, 2>(bound_.storage.back().data(), {out, in})));
+        return tensors_.template projection<L>(name(short_name), out, in);
     }
 
     /// Rows of one tensor or of three, one after another. Only their sum is checked: transformers
@@ -187,21 +142,21 @@ class LayerBinder {
         for (const std::string_view part : map_.conv) {
             const std::string full_name = name(part);
             const TensorInfo& info = checkpoint_.tensor(full_name);
-            shapes += concat(shapes.empty() ? "" : ", ", full_name, " ", text(info.shape));
+            shapes += concat(shapes.empty() ? "" : ", ", full_name, " ", extents_text(info.shape));
             if (info.shape.empty() || info.shape.back() != c.conv_width)
                 continue;  // the sum will not do
-            const std::vector<float> rows = read_float(tensor(full_name, info.shape));
+            const std::vector<float> rows = read_float(tensors_.tensor(full_name, info.shape));
             taps.insert(taps.end(), rows.begin(), rows.end());
         }
         if (static_cast<index_t>(taps.size()) != c.conv_dim() * c.conv_width) {
             fail(kName, "convolution weights",
                  concat(c.conv_dim(), " rows of ", c.conv_width, " taps in all"), shapes);
         }
-        bound_.storage.push_back(std::move(taps));
-        return {bound_.storage.back().data(), {c.conv_dim(), c.conv_width}};
+        return {tensors_.keep(std::move(taps)), {c.conv_dim(), c.conv_width}};
     }
 
     const Checkpoint& checkpoint_;
+    BoundTensors<Checkpoint> tensors_;
     const FamilyMap& map_;
     std::string prefix_;
     BoundLayer<L>& bound_;

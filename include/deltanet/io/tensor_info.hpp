@@ -58,6 +58,12 @@ struct TensorInfo {
 
 namespace detail {
 
+[[nodiscard]] inline std::string extents_text(const std::vector<index_t>& shape) {
+    std::string text = "[";
+    for (std::size_t d = 0; d < shape.size(); ++d) text += concat(d == 0 ? "" : ", ", shape[d]);
+    return text + "]";
+}
+
 [[nodiscard]] inline float to_float(double value) noexcept { return static_cast<float>(value); }
 
 /// `read_float` for a dtype that is stored as `Stored`.

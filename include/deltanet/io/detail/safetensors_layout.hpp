@@ -43,12 +43,6 @@ namespace deltanet::detail {
     return 0;
 }
 
-[[nodiscard]] inline std::string extents_text(const std::vector<index_t>& shape) {
-    std::string text = "[";
-    for (std::size_t d = 0; d < shape.size(); ++d) text += concat(d == 0 ? "" : ", ", shape[d]);
-    return text + "]";
-}
-
 /// Bytes that dtype and shape ask for. The product of the extents other than 0 must be a number
 /// too, so that no order of multiplication overflows later.
 [[nodiscard]] inline index_t safetensors_bytes(const std::string& where, const TensorInfo& tensor) {

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Tensors of a file as a layer's weights: projections where they lie, small ones as floats of
+/// their own. Every failure names the tensor and its file.
+// IWYU pragma: private, include <deltanet/io/layer_binding.hpp>
+#pragma once
+
+#include <deltanet/io/tensor_info.hpp>
+#include <deltanet/linear/weight_matrix.hpp>
+#include <deltanet/views.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace deltanet::detail {
+
+/// The tensor's elements where they are; it is aligned and of one of the three float types.
+[[nodiscard]] inline WeightMatrix weight_in_place(const TensorInfo& info, const Shape<2>& shape) {
+    switch (*dtype_of(info)) {
+        case DType::bf16:
+            return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
+        case DType::f16:
+            return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
+        case DType::f32:
+        case DType::i8:
+            break;
+    }
+    return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);
+}
+
+/// Without extents of 1.
+[[nodiscard]] inline std::vector<index_t> squeezed(std::vector<index_t> shape) {
+    std::erase(shape, index_t{1});
+    return shape;
+}
+/// `Source` has tensor(name), find(name) and file_of(name). `storage` owns what had to be
+/// converted.
+template <class Source>
+class BoundTensors {
+  public:
+    BoundTensors(std::string_view function, const Source& source,
+                 std::vector<std::vector<float>>& storage)
+        : function_(function), source_(source), storage_(storage) {}
+
+    [[nodiscard]] const Source& source() const noexcept { return source_; }
+    [[nodiscard]] bool has(const std::string& name) const noexcept {
+        return source_.find(name) != nullptr;
+    }
+
+    /// The tensor, of one of the three float types and with this many elements in this shape, where
+    /// extents of 1 do not count: [C, 1, W] is [C, W].
+    [[nodiscard]] const TensorInfo& tensor(const std::string& name,
+                                           const std::vector<index_t>& shape) const {
+        const TensorInfo& found = source_.tensor(name);
+        const std::string where = concat(name, " in ", source_.file_of(name));
+        if (!dtype_of(found)) fail(function_, where, "dtype F32, BF16 or F16", found.dtype);
+        if (squeezed(found.shape) != squeezed(shape)) {
+            fail(function_, where, concat("shape ", extents_text(shape)),
+                 concat("shape ", extents_text(found.shape)));
+        }
+        return found;
+    }
+
+    /// The floats, which stay.
+    [[nodiscard]] const float* keep(std::vector<float> values) {
+        storage_.push_back(std::move(values));
+        return storage_.back().data();
+    }
+    [[nodiscard]] View<const float, 1> vector(const std::string& name, index_t n) {
+        return {keep(read_float(tensor(name, {n}))), {n}};
+    }
+    /// In place if its address allows it, else as floats.
+    template <class L>
+    [[nodiscard]] L projection(const std::string& name, index_t out, index_t in) {
+        const TensorInfo& info = tensor(name, {out, in});
+        if (is_aligned(info)) return L(weight_in_place(info, {out, in}));
+        return L(WeightMatrix(View<const float, 2>(keep(read_float(info)), {out, in})));
+    }
+
+  private:
+    std::string_view function_;
+    const Source& source_;
+    std::vector<std::vector<float>>& storage_;
+};
+
+}  // namespace deltanet::detail
