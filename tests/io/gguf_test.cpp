@@ -110,11 +110,11 @@ TEST_CASE("a GGUF file: metadata of every type", "[gguf]") {
     CHECK(m.integer("not.there", 7) == 7);
     CHECK(m.number("not.there", 0.5) == 0.5);
     CHECK(m.text("not.there", "x") == "x");
-    const GgufValue& numbers = *m.find("a.numbers");
+    const GgufValue& numbers = m.values().at("a.numbers");
     CHECK(numbers.count == 3);
     CHECK(numbers.at(2).integer() == 9);
     CHECK(!numbers.integer());
-    CHECK(m.find("a.words")->count == 2);
+    CHECK(m.values().at("a.words").count == 2);
     CHECK(error_of([&] { return m.integer("not.there"); }) ==
           "GgufMetadata::integer: f: \"not.there\": expected a whole number, found no such key");
     CHECK(error_of([&] { return m.integer("a.f32", 1); }) ==

@@ -147,8 +147,9 @@ TEST_CASE("binding errors name the tensor") {
     }
     SECTION("wrong type") {
         builder.tensors[prefix + "in_proj_z.weight"].dtype = "I32";
-        CHECK(bind(config) == "bind_layer: model.layers.0.linear_attn.in_proj_z.weight in " +
-                                  path.string() + ": expected dtype F32, BF16 or F16, found I32");
+        CHECK(bind(config) ==
+              "bind_layer: model.layers.0.linear_attn.in_proj_z.weight in " + path.string() +
+                  ": expected dtype F32, BF16, F16, Q8_0, Q4_0, Q4_K or Q6_K, found I32");
     }
     SECTION("wrong shape of a projection") {
         LayerConfig wider = config;
@@ -196,12 +197,12 @@ TEST_CASE("a matrix of the model around the layer") {
     const Checkpoint checkpoint =
         Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
     const WeightMatrix w = map_matrix(checkpoint, "w");
-    CHECK((w.rows() == 2 && w.cols() == 3 && w.dtype() == DType::f16));
+    CHECK((w.rows() == 2 && w.cols() == 3 && w.format() == WeightFormat::f16));
     std::vector<float> row(3);
     w.load(1, 0, 3, row.data());
     CHECK(row == std::vector<float>{4, 5, 6});
     CHECK(error_of([&] { return map_matrix(checkpoint, "v"); }) ==
           "map_matrix: v: expected 2 dimensions, found 1");
     CHECK(error_of([&] { return map_matrix(checkpoint, "i"); }) ==
-          "map_matrix: i: expected dtype F32, BF16 or F16, found I8");
+          "map_matrix: i: expected dtype F32, BF16, F16, Q8_0, Q4_0, Q4_K or Q6_K, found I8");
 }

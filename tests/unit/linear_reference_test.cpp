@@ -44,12 +44,12 @@ TEST_CASE("a weight matrix loads pieces of rows from every type", "[linear]") {
     const WeightMatrix matrices[] = {View<const float, 2>(f32.data(), {2, 3}, {4, 1}),
                                      View<const bf16, 2>(brain.data(), {2, 3}, {4, 1}),
                                      View<const f16, 2>(half.data(), {2, 3}, {4, 1})};
-    const DType types[] = {DType::f32, DType::bf16, DType::f16};
+    const WeightFormat formats[] = {WeightFormat::f32, WeightFormat::bf16, WeightFormat::f16};
     for (std::size_t m = 0; m < 3; ++m) {
         const WeightMatrix& w = matrices[m];
         CHECK(w.rows() == 2);
         CHECK(w.cols() == 3);
-        CHECK(w.dtype() == types[m]);
+        CHECK(w.format() == formats[m]);
         std::vector<float> out(4, -1.0F);
         w.load(1, 0, 3, out.data());
         CHECK(out == std::vector<float>{100.0F, -0.0625F, 9.0F, -1.0F});
@@ -65,7 +65,7 @@ TEST_CASE("a default weight matrix is empty and a view of mutable floats is one 
     const WeightMatrix none;
     CHECK(none.rows() == 0);
     CHECK(none.cols() == 0);
-    CHECK(none.dtype() == DType::f32);
+    CHECK(none.format() == WeightFormat::f32);
     std::vector<float> floats(6);
     const WeightMatrix w = View<float, 2>(floats.data(), {2, 3});
     CHECK(w.rows() == 2);

@@ -34,17 +34,20 @@ struct BoundLayer {
 };
 
 /// The matrix of that name, in the mapped file, which must outlive it: for the projections around
-/// the layer. Throws `Error` if it is not there, not a float matrix, or at an address that its type
-/// cannot be read from.
-[[nodiscard]] inline WeightMatrix map_matrix(const Checkpoint& checkpoint, std::string_view name) {
-    const TensorInfo& info = checkpoint.tensor(name);
-    if (!dtype_of(info)) detail::fail("map_matrix", name, "dtype F32, BF16 or F16", info.dtype);
+/// the layer. Throws `Error` if it is not there, of a type that no operator computes with, or at an
+/// address that its type cannot be read from. `Source`: a `Checkpoint` or a `GgufFile`.
+template <class Source>
+[[nodiscard]] WeightMatrix map_matrix(const Source& source, std::string_view name) {
+    const TensorInfo& info = source.tensor(name);
+    if (!weight_format(info.dtype))
+        detail::fail("map_matrix", name, detail::kWeightTypes, info.dtype);
     if (info.shape.size() != 2) {
         detail::fail("map_matrix", name, "2 dimensions", detail::concat(info.shape.size()));
     }
-    if (!is_aligned(info))
+    const auto weight = detail::weight_in_place(info, {info.shape[0], info.shape[1]});
+    if (!weight)
         detail::fail("map_matrix", name, "an address aligned to its type", "one that is not");
-    return detail::weight_in_place(info, {info.shape[0], info.shape[1]});
+    return *weight;
 }
 
 /// Prefix of layer `layer`, "model.layers.3.linear_attn." or as the checkpoint has it. Throws

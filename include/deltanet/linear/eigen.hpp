@@ -74,7 +74,8 @@ class EigenLinear {
     /// a shorter rest in another order, so a rest is always computed as part of 8 rows.
     void one_token(View<const float, 2> x, View<float, 2> y, index_t first, index_t rows,
                    float* scratch) const {
-        if (weight_.dtype() != DType::f32) return one_token_converted(x, y, first, rows, scratch);
+        if (weight_.format() != WeightFormat::f32)
+            return one_token_converted(x, y, first, rows, scratch);
         const View<const float, 2> w = weight_.as_float();
         const Eigen::Map<const Vector> in(x.ptr(0), in_features());
         const auto product = [&](index_t row, index_t n, index_t stride, float* out) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// A weight matrix [out, in] as it lies in memory, float32, bfloat16 or float16, not owned; what
-/// the library's own linear operators are made of.
+/// A weight matrix [out, in] as it lies in memory, of plain numbers or of quantised blocks along
+/// its rows, not owned; what the library's own linear operators are made of.
 #pragma once
 
 #include <deltanet/detail/check.hpp>
 #include <deltanet/dtype.hpp>
+#include <deltanet/linear/ggml_blocks.hpp>
 #include <deltanet/views.hpp>
+
+#include <cstring>
 
 namespace deltanet {
 
@@ -16,59 +19,93 @@ class WeightMatrix {
 
     /// From a view [out, in] with innermost stride 1 and any row stride. Implicit: a view of
     /// weights is one.
-    WeightMatrix(View<const float, 2> view) : WeightMatrix(DType::f32, view) {}      // NOLINT
-    WeightMatrix(View<float, 2> view) : WeightMatrix(View<const float, 2>(view)) {}  // NOLINT
-    WeightMatrix(View<const bf16, 2> view) : WeightMatrix(DType::bf16, view) {}      // NOLINT
-    WeightMatrix(View<const f16, 2> view) : WeightMatrix(DType::f16, view) {}        // NOLINT
+    WeightMatrix(View<const float, 2> view) : WeightMatrix(WeightFormat::f32, view) {}  // NOLINT
+    WeightMatrix(View<float, 2> view) : WeightMatrix(View<const float, 2>(view)) {}     // NOLINT
+    WeightMatrix(View<const bf16, 2> view) : WeightMatrix(WeightFormat::bf16, view) {}  // NOLINT
+    WeightMatrix(View<const f16, 2> view) : WeightMatrix(WeightFormat::f16, view) {}    // NOLINT
+
+    /// From blocks of a quantised format, row after row, at any address. The number of columns is a
+    /// multiple of `block_weights(format)`.
+    WeightMatrix(WeightFormat format, const std::byte* blocks, const Shape<2>& shape)
+        : data_(blocks),
+          rows_(shape[0]),
+          cols_(shape[1]),
+          row_bytes_(shape[1] / block_weights(format) * block_bytes(format)),
+          format_(format) {
+        const char* const where = "WeightMatrix";
+        detail::check_at_least(where, "rows", rows_, 1);
+        detail::check_at_least(where, "columns", cols_, 1);
+        if (block_weights(format) == 1)
+            detail::fail(where, "format", "a quantised one", name_of(format));
+        if (cols_ % block_weights(format) != 0) {
+            detail::fail(
+                where, "columns",
+                detail::concat("a multiple of ", block_weights(format), " for ", name_of(format)),
+                detail::concat(cols_));
+        }
+        if (blocks == nullptr) detail::fail(where, "blocks", "data", "a null pointer");
+    }
 
     [[nodiscard]] index_t rows() const noexcept { return rows_; }
     [[nodiscard]] index_t cols() const noexcept { return cols_; }
-    [[nodiscard]] DType dtype() const noexcept { return dtype_; }
+    [[nodiscard]] WeightFormat format() const noexcept { return format_; }
 
-    /// With dtype() f32 only: the matrix itself.
+    /// With format() f32 only: the matrix itself.
     [[nodiscard]] View<const float, 2> as_float() const noexcept {
-        DELTANET_ASSERT(dtype_ == DType::f32);
-        return {static_cast<const float*>(data_), {rows_, cols_}, {row_stride_, 1}};
+        DELTANET_ASSERT(format_ == WeightFormat::f32);
+        return {static_cast<const float*>(data_),
+                {rows_, cols_},
+                {row_bytes_ / index_t{sizeof(float)}, 1}};
+    }
+    /// The bytes of a row.
+    [[nodiscard]] const std::byte* row(index_t i) const noexcept {
+        return static_cast<const std::byte*>(data_) + i * row_bytes_;
     }
 
-    /// Elements [first, first + n) of a row as floats.
-    void load(index_t row, index_t first, index_t n, float* out) const noexcept {
-        const index_t offset = row * row_stride_ + first;
-        switch (dtype_) {
-            case DType::f32:
-                return convert(static_cast<const float*>(data_) + offset, n, out);
-            case DType::bf16:
-                return convert(static_cast<const bf16*>(data_) + offset, n, out);
-            case DType::f16:
-                return convert(static_cast<const f16*>(data_) + offset, n, out);
-            case DType::i8:
-                break;  // no weights
+    /// Elements [first, first + n) of a row as floats; of quantised rows whole blocks.
+    void load(index_t row_index, index_t first, index_t n, float* out) const noexcept {
+        const index_t block = block_weights(format_);
+        DELTANET_ASSERT(first % block == 0 && n % block == 0);
+        const std::byte* const from = row(row_index) + first / block * block_bytes(format_);
+        switch (format_) {
+            case WeightFormat::f32:
+                return convert<float>(from, n, out);
+            case WeightFormat::bf16:
+                return convert<bf16>(from, n, out);
+            case WeightFormat::f16:
+                return convert<f16>(from, n, out);
+            case WeightFormat::q8_0:
+            case WeightFormat::q4_0:
+            case WeightFormat::q4_k:
+            case WeightFormat::q6_k:
+                return unpack_blocks(format_, from, n / block, out);
         }
     }
 
   private:
     template <class T>
-    WeightMatrix(DType dtype, View<const T, 2> view)
+    WeightMatrix(WeightFormat format, View<const T, 2> view)
         : data_(view.data()),
           rows_(view.size(0)),
           cols_(view.size(1)),
-          row_stride_(view.stride(0)),
-          dtype_(dtype) {
+          row_bytes_(view.stride(0) * index_t{sizeof(T)}),
+          format_(format) {
         detail::check_at_least("WeightMatrix", "view rows", rows_, 1);
         detail::check_at_least("WeightMatrix", "view columns", cols_, 1);
         detail::check_tensor("WeightMatrix", "view", view, view.shape());
     }
 
     template <class T>
-    static void convert(const T* from, index_t n, float* out) noexcept {
-        for (index_t i = 0; i < n; ++i) out[i] = to_float(from[i]);
+    static void convert(const std::byte* from, index_t n, float* out) noexcept {
+        const T* const numbers = reinterpret_cast<const T*>(from);
+        for (index_t i = 0; i < n; ++i) out[i] = to_float(numbers[i]);
     }
 
     const void* data_ = nullptr;
     index_t rows_ = 0;
     index_t cols_ = 0;
-    index_t row_stride_ = 0;
-    DType dtype_ = DType::f32;
+    index_t row_bytes_ = 0;
+    WeightFormat format_ = WeightFormat::f32;
 };
 
 }  // namespace deltanet

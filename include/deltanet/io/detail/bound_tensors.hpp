@@ -9,6 +9,7 @@
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/views.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,19 +17,22 @@
 
 namespace deltanet::detail {
 
-/// The tensor's elements where they are; it is aligned and of one of the three float types.
-[[nodiscard]] inline WeightMatrix weight_in_place(const TensorInfo& info, const Shape<2>& shape) {
-    switch (*dtype_of(info)) {
-        case DType::bf16:
-            return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
-        case DType::f16:
-            return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
-        case DType::f32:
-        case DType::i8:
-            break;
-    }
+/// The tensor's weights where they are, or nothing for types that no operator computes with and for
+/// numbers at an address that their type cannot be read from.
+[[nodiscard]] inline std::optional<WeightMatrix> weight_in_place(const TensorInfo& info,
+                                                                 const Shape<2>& shape) {
+    const std::optional<WeightFormat> format = weight_format(info.dtype);
+    if (!format) return std::nullopt;
+    if (block_weights(*format) > 1) return WeightMatrix(*format, info.data, shape);
+    if (!is_aligned(info)) return std::nullopt;
+    if (*format == WeightFormat::bf16)
+        return View<const bf16, 2>(reinterpret_cast<const bf16*>(info.data), shape);
+    if (*format == WeightFormat::f16)
+        return View<const f16, 2>(reinterpret_cast<const f16*>(info.data), shape);
     return View<const float, 2>(reinterpret_cast<const float*>(info.data), shape);
 }
+
+inline constexpr std::string_view kWeightTypes = "dtype F32, BF16, F16, Q8_0, Q4_0, Q4_K or Q6_K";
 
 /// Without extents of 1.
 [[nodiscard]] inline std::vector<index_t> squeezed(std::vector<index_t> shape) {
@@ -53,11 +57,17 @@ class BoundTensors {
     /// extents of 1 do not count: [C, 1, W] is [C, W].
     [[nodiscard]] const TensorInfo& tensor(const std::string& name,
                                            const std::vector<index_t>& shape) const {
+        const TensorInfo& found = of_shape(name, shape);
+        if (!dtype_of(found)) fail(function_, where(name), "dtype F32, BF16 or F16", found.dtype);
+        return found;
+    }
+
+    /// The tensor, of any type.
+    [[nodiscard]] const TensorInfo& of_shape(const std::string& name,
+                                             const std::vector<index_t>& shape) const {
         const TensorInfo& found = source_.tensor(name);
-        const std::string where = concat(name, " in ", source_.file_of(name));
-        if (!dtype_of(found)) fail(function_, where, "dtype F32, BF16 or F16", found.dtype);
         if (squeezed(found.shape) != squeezed(shape)) {
-            fail(function_, where, concat("shape ", extents_text(shape)),
+            fail(function_, where(name), concat("shape ", extents_text(shape)),
                  concat("shape ", extents_text(found.shape)));
         }
         return found;
@@ -74,12 +84,17 @@ class BoundTensors {
     /// In place if its address allows it, else as floats.
     template <class L>
     [[nodiscard]] L projection(const std::string& name, index_t out, index_t in) {
-        const TensorInfo& info = tensor(name, {out, in});
-        if (is_aligned(info)) return L(weight_in_place(info, {out, in}));
+        const TensorInfo& info = of_shape(name, {out, in});
+        if (!weight_format(info.dtype)) fail(function_, where(name), kWeightTypes, info.dtype);
+        if (const auto weight = weight_in_place(info, {out, in})) return L(*weight);
         return L(WeightMatrix(View<const float, 2>(keep(read_float(info)), {out, in})));
     }
 
   private:
+    [[nodiscard]] std::string where(const std::string& name) const {
+        return concat(name, " in ", source_.file_of(name));
+    }
+
     std::string_view function_;
     const Source& source_;
     std::vector<std::vector<float>>& storage_;
