@@ -14,6 +14,7 @@
 #include <deltanet/layer_config.hpp>
 #include <deltanet/linear/callable.hpp>
 #include <deltanet/linear/eigen.hpp>
+#include <deltanet/linear/lora.hpp>
 #include <deltanet/linear/reference.hpp>
 #include <deltanet/linear_operator.hpp>
 #include <deltanet/models.hpp>
