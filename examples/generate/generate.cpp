@@ -161,15 +161,15 @@ int main(int argc, char** argv) {
         if (options.chat) return generate::chat(options.model);
         if (options.precision) return generate::measure_precision(options.model);
         const std::vector<int> prompt =
-            options.prompt.empty()
-                ? bytes_of(deltanet::SafetensorsFile::open(options.model / "expected.safetensors")
-                               .tensor("prompt"))
-                : bytes_of(options.prompt);
+            options.prompt.empty() ? bytes_of(deltanet::SafetensorsFile::open(
+                                                  options.recorded() / "expected.safetensors")
+                                                  .tensor("prompt"))
+                                   : bytes_of(options.prompt);
         if (options.speculate) return generate::speculate(options.model, prompt, 200);
         LanguageModel model(options.model);
         if (options.check) {
-            return check(model,
-                         deltanet::SafetensorsFile::open(options.model / "expected.safetensors"));
+            return check(model, deltanet::SafetensorsFile::open(options.recorded() /
+                                                                "expected.safetensors"));
         }
         const deltanet::LayerConfig& layer = model.layer();
         std::printf(

@@ -5,9 +5,8 @@
 /// are the library's; the few lines around them are what an engine already has.
 #pragma once
 
+#include "model_files.hpp"
 #include <deltanet/deltanet.hpp>
-#include <deltanet/io/layer_binding.hpp>
-#include <deltanet/io/model_config.hpp>
 
 #include <cmath>
 #include <filesystem>
@@ -17,7 +16,6 @@
 
 namespace generate {
 
-using deltanet::index_t;
 using deltanet::View;
 using Backend = deltanet::CpuBackend<>;
 
@@ -30,38 +28,37 @@ struct ModelOptions {
     index_t slots = 1;
 };
 
-/// One sequence at a time, in slot 0. The weights stay in the mapped file, in bfloat16.
+/// One sequence at a time, in slot 0. The weights stay in the mapped file, as they are stored.
 class LanguageModel {
   public:
-    explicit LanguageModel(const std::filesystem::path& directory, const ModelOptions& options = {})
-        : config_(deltanet::read_model_config(directory / "config.json")),
-          checkpoint_(deltanet::Checkpoint::open(directory)),
-          slots_(layer_config(config_), {.slots = options.slots,
-                                         .layers = n_layers(),
-                                         .state = options.state,
-                                         .rollback = options.rollback}) {
-        config_.layer.scan_compute = options.scan;
+    /// `path`: a directory that transformers saved, or a GGUF file.
+    explicit LanguageModel(const std::filesystem::path& path, const ModelOptions& options = {})
+        : files_(path),
+          layer_(files_.layer()),
+          slots_(layer_, {.slots = options.slots,
+                          .layers = n_layers(),
+                          .state = options.state,
+                          .rollback = options.rollback}) {
+        layer_.scan_compute = options.scan;
         for (index_t i = 0; i < n_layers(); ++i) {
-            const std::string prefix = deltanet::find_layer_prefix(checkpoint_, config_.family, i);
-            blocks_.emplace_back(
-                deltanet::bind_layer(checkpoint_, config_.family, layer_config(config_), prefix));
+            blocks_.emplace_back(files_.bind(layer_, i));
             Block& block = blocks_.back();
-            const std::string name = std::string("model.layers.") + std::to_string(i) + ".";
-            block.mlp_norm = floats(name + "post_attention_layernorm.weight");
-            block.gate = matrix(name + "mlp.gate_proj.weight");
-            block.up = matrix(name + "mlp.up_proj.weight");
-            block.down = matrix(name + "mlp.down_proj.weight");
+            block.mlp_norm = files_.floats("post_attention_layernorm.weight", i);
+            block.gate = files_.matrix("mlp.gate_proj.weight", i);
+            block.up = files_.matrix("mlp.up_proj.weight", i);
+            block.down = files_.matrix("mlp.down_proj.weight", i);
         }
-        final_norm_ = floats("model.norm.weight");
-        embedding_ = floats("model.embed_tokens.weight");
-        output_ = matrix("model.embed_tokens.weight");  // tied
+        final_norm_ = files_.floats("norm.weight");
+        output_ = files_.matrix("embed_tokens.weight");  // tied
+        const deltanet::WeightMatrix embedding = files_.matrix("embed_tokens.weight");
+        embedding_.resize(size(embedding.rows() * embedding.cols()));
+        for (index_t row = 0; row < embedding.rows(); ++row)
+            embedding.load(row, 0, layer_.hidden, embedding_.data() + row * layer_.hidden);
     }
 
     [[nodiscard]] index_t vocabulary() const { return output_.out_features(); }
-    [[nodiscard]] index_t n_layers() const {
-        return static_cast<index_t>(config_.linear_layers.size());
-    }
-    [[nodiscard]] const deltanet::LayerConfig& layer() const { return config_.layer; }
+    [[nodiscard]] index_t n_layers() const { return files_.n_layers(); }
+    [[nodiscard]] const deltanet::LayerConfig& layer() const { return layer_; }
 
     /// Logits [n, vocabulary] of n more tokens: of the first ones after `Start::fresh`, else of
     /// those that follow what was fed before. Several tokens take the chunked path through the
@@ -71,7 +68,7 @@ class LanguageModel {
                                    const std::vector<index_t>& parents = {},
                                    const std::vector<deltanet::Snapshot>& snapshots = {}) {
         const auto n = static_cast<index_t>(tokens.size());
-        const index_t hidden = config_.layer.hidden;
+        const index_t hidden = layer_.hidden;
         x_.resize(size(n * hidden));
         y_.resize(size(n * hidden));
         for (index_t t = 0; t < n; ++t) {
@@ -82,7 +79,7 @@ class LanguageModel {
         batch_.add(
             {.slot = 0, .n_tokens = n, .start = start, .parents = parents, .snapshots = snapshots});
         for (index_t i = 0; i < n_layers(); ++i) {
-            // y = x + DeltaNet(norm(x)): norm and residual belong to the layer, see layer_config
+            // y = x + DeltaNet(norm(x)): norm and residual belong to the layer, see ModelFiles
             blocks_[size(i)].layer.forward(batch_, rows(x_, n, hidden), rows(y_, n, hidden), slots_,
                                            {.layer = i, .workspace = &workspace_});
             mlp(blocks_[size(i)], n);
@@ -99,7 +96,7 @@ class LanguageModel {
 
     /// The recurrent states of all layers, one after the other.
     [[nodiscard]] std::vector<float> states() const {
-        const deltanet::LayerConfig& c = config_.layer;
+        const deltanet::LayerConfig& c = layer_;
         const index_t count = c.n_heads_v * c.d_k * c.d_v;
         std::vector<float> all(size(n_layers() * count));
         for (index_t i = 0; i < n_layers(); ++i) {
@@ -125,31 +122,13 @@ class LanguageModel {
         return {values.data(), {n, width}};
     }
 
-    /// The layer with the block's norm in front and the residual behind.
-    static deltanet::LayerConfig layer_config(const deltanet::ModelConfig& model) {
-        deltanet::LayerConfig config = model.layer;
-        config.pre_norm = deltanet::PreNorm::one_plus;
-        config.pre_norm_eps = model.norm_eps;
-        config.residual = true;
-        return config;
-    }
-
-    std::vector<float> floats(const std::string& name) const {
-        return deltanet::read_float(checkpoint_.tensor(name));
-    }
-
-    /// A projection, where it lies in the file.
-    deltanet::EigenLinear matrix(const std::string& name) const {
-        return deltanet::map_matrix(checkpoint_, name);
-    }
-
     void norm(const std::vector<float>& weight, View<const float, 2> in, View<float, 2> out) {
         deltanet::rmsnorm(backend_,
                           deltanet::RmsNormArgs<float>{.input = in,
                                                        .weight = {weight.data(), {in.size(1)}},
                                                        .output = out,
-                                                       .eps = config_.norm_eps,
-                                                       .weight_offset = 1.0});
+                                                       .eps = layer_.pre_norm_eps,
+                                                       .weight_offset = files_.norm_offset()});
     }
 
     void apply(const deltanet::EigenLinear& w, View<const float, 2> in, View<float, 2> out) {
@@ -158,7 +137,7 @@ class LanguageModel {
 
     /// y += down(silu(gate(norm(y))) * up(norm(y)))
     void mlp(const Block& block, index_t n) {
-        const index_t hidden = config_.layer.hidden;
+        const index_t hidden = layer_.hidden;
         const index_t inner = block.gate.out_features();
         x_.resize(size(n * hidden));
         gate_.resize(size(n * inner));
@@ -172,8 +151,8 @@ class LanguageModel {
         for (std::size_t i = 0; i < y_.size(); ++i) y_[i] += x_[i];
     }
 
-    deltanet::ModelConfig config_;
-    deltanet::Checkpoint checkpoint_;
+    ModelFiles files_;
+    deltanet::LayerConfig layer_;
     deltanet::StateSlots slots_;
     std::vector<Block> blocks_;
     std::vector<float> final_norm_, embedding_;

@@ -14,6 +14,11 @@ namespace generate {
 
 struct Options {
     std::filesystem::path model = std::filesystem::path(DELTANET_EXAMPLE_DATA_DIR) / "model";
+    /// Where the texts and numbers are that came with the model: beside it, unless it is the
+    /// example's in another format.
+    [[nodiscard]] std::filesystem::path recorded() const {
+        return model.extension() == ".gguf" ? Options().model : model;
+    }
     std::string prompt;        ///< empty: the one that came with the model
     int bytes = 400;           ///< to generate
     double temperature = 0.7;  ///< 0: always the likeliest byte
@@ -26,8 +31,9 @@ struct Options {
 };
 
 inline constexpr const char* kUsage =
-    "generate [--prompt TEXT] [--bytes N] [--temperature T] [--seed N] [--model DIRECTORY]\n"
-    "    continues a text with the small language model in examples/generate/model\n"
+    "generate [--prompt TEXT] [--bytes N] [--temperature T] [--seed N] [--model PATH]\n"
+    "    continues a text with the small language model in examples/generate/model, or with "
+    "another of its kind:\n    a directory, or a file.gguf\n"
     "generate --check\n"
     "    compares logits and greedy continuation with those recorded from transformers\n"
     "generate --precision\n"
