@@ -26,6 +26,7 @@ PREAMBLE = """#include <algorithm>
 #include <deltanet/io/gguf_binding.hpp>
 #include <deltanet/io/layer_binding.hpp>
 #include <deltanet/io/model_config.hpp>
+#include <deltanet/parallel/shard.hpp>
 #include <deltanet/prefix_cache.hpp>
 using namespace deltanet;
 // What a snippet may take for granted.

@@ -9,6 +9,7 @@
 /// threads: Eigen starts none of its own here, also in a program compiled with -fopenmp.
 #pragma once
 
+#include <deltanet/detail/token_blocks.hpp>
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/linear_operator.hpp>
 
@@ -28,6 +29,15 @@ class EigenLinear {
     template <class Matrix>
     requires std::constructible_from<WeightMatrix, Matrix> EigenLinear(const Matrix& weight)
         : weight_(weight) {}  // NOLINT
+
+    /// Only these outputs, or the share of these inputs, of the same weights.
+    [[nodiscard]] EigenLinear outputs(index_t first, index_t n) const {
+        return weight_.outputs(first, n);
+    }
+    [[nodiscard]] EigenLinear inputs(index_t first, index_t n) const {
+        return weight_.inputs(first, n);
+    }
+    [[nodiscard]] index_t input_block() const noexcept { return block_weights(weight_.format()); }
 
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
@@ -117,14 +127,10 @@ class EigenLinear {
                      float* scratch) const {
         float* const tile = scratch + kPanelRows * kPanelCols;
         const index_t n_tokens = x.size(0);
-        const index_t blocks = (n_tokens + kTokenBlock - 1) / kTokenBlock;
         for (index_t col = 0; col < in_features(); col += kPanelCols) {
             const index_t cols = std::min(kPanelCols, in_features() - col);
             const ConstMatrixView panel = load_panel(first, rows, col, cols, scratch);
-            for (index_t block = 0; block < blocks;
-                 ++block) {  // of near-equal size, never one token alone
-                const index_t begin = n_tokens * block / blocks;
-                const index_t n = n_tokens * (block + 1) / blocks - begin;
+            detail::for_each_token_block(n_tokens, kTokenBlock, [&](index_t begin, index_t n) {
                 const ConstMatrixView in(x.ptr(begin, col), n, cols,
                                          Eigen::OuterStride<>(x.stride(0)));
                 const bool whole = rows == kPanelRows;
@@ -138,7 +144,7 @@ class EigenLinear {
                     out.noalias() += in * panel.transpose();
                 }
                 if (!whole) copy_rows(tile, kPanelRows, y.ptr(begin, first), y.stride(0), n, rows);
-            }
+            });
         }
     }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deltanet/detail/check.hpp>
+#include <deltanet/detail/token_blocks.hpp>
 #include <deltanet/linear/eigen.hpp>
 
 #include <algorithm>
@@ -85,13 +86,10 @@ class LoraLinear {
             float* const memory = reinterpret_cast<float*>(scratch.data());
             const std::span<std::byte> inner = scratch.subspan(static_cast<std::size_t>(
                 rounded(buffer_floats(adapter, n_tokens)) * index_t{sizeof(float)}));
-            const index_t blocks = (n_tokens + kTokenBlock - 1) / kTokenBlock;
-            for (index_t block = 0; block < blocks; ++block) {  // near-equal: none of one token
-                const index_t first = n_tokens * block / blocks;
-                const index_t n = n_tokens * (block + 1) / blocks - first;
+            detail::for_each_token_block(n_tokens, kTokenBlock, [&](index_t first, index_t n) {
                 add_product(adapter, scale, x.slice(0, first, n), y.slice(0, first, n), memory,
                             inner, executor);
-            }
+            });
         }
     }
 

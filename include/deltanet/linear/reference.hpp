@@ -20,6 +20,15 @@ class ReferenceLinear {
     requires std::constructible_from<WeightMatrix, Matrix> ReferenceLinear(const Matrix& weight)
         : weight_(weight) {}  // NOLINT
 
+    /// Only these outputs, or the share of these inputs, of the same weights.
+    [[nodiscard]] ReferenceLinear outputs(index_t first, index_t n) const {
+        return weight_.outputs(first, n);
+    }
+    [[nodiscard]] ReferenceLinear inputs(index_t first, index_t n) const {
+        return weight_.inputs(first, n);
+    }
+    [[nodiscard]] index_t input_block() const noexcept { return block_weights(weight_.format()); }
+
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
     [[nodiscard]] index_t scratch_bytes(index_t /*n_tokens*/,

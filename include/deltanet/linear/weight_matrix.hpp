@@ -50,6 +50,24 @@ class WeightMatrix {
     [[nodiscard]] index_t cols() const noexcept { return cols_; }
     [[nodiscard]] WeightFormat format() const noexcept { return format_; }
 
+    /// Rows [first, first + n): these outputs. A view.
+    [[nodiscard]] WeightMatrix outputs(index_t first, index_t n) const {
+        check_part("outputs", first, n, rows_, 1);
+        WeightMatrix part = *this;
+        part.data_ = row(first);
+        part.rows_ = n;
+        return part;
+    }
+    /// Columns [first, first + n), whole blocks: what these inputs contribute. A view.
+    [[nodiscard]] WeightMatrix inputs(index_t first, index_t n) const {
+        const index_t block = block_weights(format_);
+        check_part("inputs", first, n, cols_, block);
+        WeightMatrix part = *this;
+        part.data_ = row(0) + first / block * block_bytes(format_);
+        part.cols_ = n;
+        return part;
+    }
+
     /// With format() f32 only: the matrix itself.
     [[nodiscard]] View<const float, 2> as_float() const noexcept {
         DELTANET_ASSERT(format_ == WeightFormat::f32);
@@ -83,6 +101,15 @@ class WeightMatrix {
     }
 
   private:
+    void check_part(const char* what, index_t first, index_t n, index_t all, index_t block) const {
+        if (first >= 0 && n > 0 && first <= all - n && first % block == 0 && n % block == 0) return;
+        detail::fail("WeightMatrix", what,
+                     block == 1 ? detail::concat("a part of [0, ", all, ")")
+                                : detail::concat("a part of [0, ", all, ") in multiples of ", block,
+                                                 ", the blocks of ", name_of(format_)),
+                     detail::concat("[", first, ", ", first + n, ")"));
+    }
+
     template <class T>
     WeightMatrix(WeightFormat format, View<const T, 2> view)
         : data_(view.data()),
