@@ -114,8 +114,8 @@ TEST_CASE("a layer of a GGUF file is the one that it was made from", "[gguf]") {
     wanted.pre_norm = PreNorm::plain;
     wanted.residual = true;
     const BoundLayer<> bound = bind_layer(file, wanted, 2);
-    DeltaNetLayer<CpuBackend<>> actual(bound.config, bound.weights);
-    DeltaNetLayer<CpuBackend<>> expected(config, grouped.split());
+    DeltaNetLayer<LayerBackend<>> actual(bound.config, bound.weights);
+    DeltaNetLayer<LayerBackend<>> expected(config, grouped.split());
 
     const std::vector<float> x = Random(9).normals(30 * config.hidden);
     StateSlots actual_slots(bound.config, {}), expected_slots(config, {});

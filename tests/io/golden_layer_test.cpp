@@ -110,7 +110,7 @@ void check_all(const std::string& name) {
 }  // namespace
 
 TEST_CASE("recorded transformers layers on the CPU backend") {
-    check_all<CpuBackend<>>(GENERATE(from_range(std::begin(kLayers), std::end(kLayers))));
+    check_all<LayerBackend<>>(GENERATE(from_range(std::begin(kLayers), std::end(kLayers))));
 }
 
 TEST_CASE("recorded transformers layers on the reference backend") {
@@ -126,7 +126,7 @@ TEST_CASE("a layer of a sharded bfloat16 checkpoint") {
     const Golden golden("sharded/y.safetensors", "sharded");
     const std::string prefix = find_layer_prefix(golden.weights, Family::qwen3_5, 1);
     CHECK(prefix == golden.text("prefix"));
-    check_layer(golden, CpuBackend<>(), {golden.rows("x")}, ScanMode::automatic);
+    check_layer(golden, LayerBackend<>(), {golden.rows("x")}, ScanMode::automatic);
 }
 
 TEST_CASE("recorded delta rule of flash-linear-attention") {
@@ -157,7 +157,7 @@ TEST_CASE("recorded delta rule of flash-linear-attention") {
         args.output = {o.data(), {n, heads, d_v}};
         args.sequences = {&sequence, 1};
         args.mode = mode;
-        CpuBackend<> backend;
+        LayerBackend<> backend;
         Workspace workspace;
         delta_rule(backend, args, workspace.acquire(backend.delta_rule_scratch_bytes(args)));
         CAPTURE(name, mode);

@@ -58,8 +58,8 @@ TEST_CASE("every family binds to the same bits as its weights bound by hand") {
     const BoundLayer<> bound = bind_layer(checkpoint, c.family, config, c.prefix);
     const bool packed = c.family == Family::qwen3_next;
     const auto expected =
-        result_of<CpuBackend<>>(config, packed ? random.packed() : random.split());
-    CHECK(bit_equal(result_of<CpuBackend<>>(bound.config, bound.weights), expected));
+        result_of<LayerBackend<>>(config, packed ? random.packed() : random.split());
+    CHECK(bit_equal(result_of<LayerBackend<>>(bound.config, bound.weights), expected));
 
     CHECK(bound.storage.size() == (odd ? 1U : 0U) * (bound.weights.in_proj.size() + 1) + 4 +
                                       (config.pre_norm == PreNorm::none ? 0U : 1U));
@@ -81,9 +81,9 @@ TEST_CASE("16-bit projections give what their values in float32 give") {
             w = dtype == DType::bf16 ? to_float(to_bf16(w)) : to_float(to_f16(w));
     }
     random.pack();
-    const auto expected = result_of<CpuBackend<>>(config, random.split());
+    const auto expected = result_of<LayerBackend<>>(config, random.split());
     const BoundLayer<> bound = bind_layer(checkpoint, c.family, config, c.prefix);
-    CHECK(bit_equal(result_of<CpuBackend<>>(config, bound.weights), expected));
+    CHECK(bit_equal(result_of<LayerBackend<>>(config, bound.weights), expected));
     const auto oracle = bind_layer<ReferenceLinear>(checkpoint, c.family, config, c.prefix);
     CHECK(relative_rms(expected, result_of<ReferenceBackend>(config, oracle.weights)) <= 8e-6);
 }
@@ -107,8 +107,8 @@ TEST_CASE("OLMo-Hybrid as transformers saves it anew: convolutions cut in three,
     const Checkpoint checkpoint =
         Checkpoint::open(directory.write("model.safetensors", builder.bytes()));
     const BoundLayer<> bound = bind_layer(checkpoint, Family::olmo_hybrid, config, prefix);
-    CHECK(bit_equal(result_of<CpuBackend<>>(config, bound.weights),
-                    result_of<CpuBackend<>>(config, random.split())));
+    CHECK(bit_equal(result_of<LayerBackend<>>(config, bound.weights),
+                    result_of<LayerBackend<>>(config, random.split())));
 }
 
 TEST_CASE("an output gate that the configuration does not have is not looked for") {

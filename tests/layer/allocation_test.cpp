@@ -45,7 +45,7 @@ TEST_CASE("a warm forward allocates nothing") {
     LayerWeights<EigenLinear> weights = random.split();
     weights.in_proj[0] =
         EigenLinear(View<const bf16, 2>(narrow.data(), {random.qkv.rows(), config.hidden}));
-    DeltaNetLayer<CpuBackend<>> layer(config, weights);
+    DeltaNetLayer<LayerBackend<>> layer(config, weights);
     StateSlots slots(config, {.slots = 4, .layers = 2});
 
     constexpr index_t most = 150;

@@ -25,7 +25,7 @@ struct Determinism {
         config.pre_norm = PreNorm::one_plus;
         config.residual = true;
         random = std::make_unique<RandomLayer>(config);
-        layer = std::make_unique<DeltaNetLayer<CpuBackend<>>>(config, random->split());
+        layer = std::make_unique<DeltaNetLayer<LayerBackend<>>>(config, random->split());
     }
     [[nodiscard]] std::vector<float> tokens(index_t n, std::uint32_t seed) const {
         return Random(seed).normals(n * config.hidden);
@@ -36,7 +36,7 @@ struct Determinism {
     }
     LayerConfig config;
     std::unique_ptr<RandomLayer> random;
-    std::unique_ptr<DeltaNetLayer<CpuBackend<>>> layer;
+    std::unique_ptr<DeltaNetLayer<LayerBackend<>>> layer;
 };
 
 /// Everything that a slot holds, as bytes.
@@ -143,8 +143,8 @@ TEST_CASE("deterministic: any number of workers, in any order") {
     StateSlots slots(f.config, {.slots = 3});
     const std::vector<float> expected = prefill(f, *f.layer, x, {200}, false, slots);
     for (const index_t workers : {1, 2, 5, 64}) {
-        DeltaNetLayer<BackwardBackend> layer(f.config, f.random->split(),
-                                             BackwardBackend(BackwardExecutor{workers}));
+        DeltaNetLayer<LayerBackend<BackwardExecutor>> layer(
+            f.config, f.random->split(), LayerBackend<BackwardExecutor>(BackwardExecutor{workers}));
         StateSlots other(f.config, {.slots = 3});
         CHECK(bit_equal(prefill(f, layer, x, {64, 200}, true, other), expected));
         CHECK(bytes_of(other, 0) == bytes_of(slots, 0));
@@ -178,7 +178,7 @@ TEST_CASE(
 
     LayerConfig plain = f.config;
     plain.deterministic = false;
-    DeltaNetLayer<CpuBackend<>> layer(plain, f.random->split());
+    DeltaNetLayer<LayerBackend<>> layer(plain, f.random->split());
     StateSlots other(plain, {.slots = 3});
     // the same formulas in another order: some tens of float32 roundings of 6e-8
     CHECK(relative_rms(prefill(f, layer, x, {150}, false, other), expected) < 3e-6);

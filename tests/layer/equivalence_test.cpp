@@ -89,7 +89,7 @@ TEST_CASE("the CPU backend equals the reference backend in every configuration")
     for (const ScanMode scan : {ScanMode::recurrent, ScanMode::chunked}) {
         config.scan = scan;
         const auto expected = whole<ReferenceBackend>(config, random.split<ReferenceLinear>(), x);
-        const auto actual = whole<CpuBackend<>>(config, random.split(), x);
+        const auto actual = whole<LayerBackend<>>(config, random.split(), x);
         CAPTURE(change, scan);
         CHECK(relative_rms(actual.first, expected.first) <= kTolerance);
         CHECK(relative_rms(actual.second, expected.second) <= kTolerance);
@@ -102,9 +102,9 @@ TEST_CASE("packed, split and separate projections are the same bits") {
     const LayerConfig config = small_config(2, 2 * r, 12, 20, 33);
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, n);
-    const auto split = whole<CpuBackend<>>(config, random.split(), x);
-    const auto packed = whole<CpuBackend<>>(config, random.packed(), x);
-    const auto separate = whole<CpuBackend<>>(config, random.separate(), x);
+    const auto split = whole<LayerBackend<>>(config, random.split(), x);
+    const auto packed = whole<LayerBackend<>>(config, random.packed(), x);
+    const auto separate = whole<LayerBackend<>>(config, random.separate(), x);
     CHECK(bit_equal(split.first, packed.first));
     CHECK(bit_equal(split.second, packed.second));
     CHECK(bit_equal(split.first, separate.first));
@@ -120,7 +120,7 @@ TEST_CASE("grouped and tiled heads are the same bits up to the order of the outp
     const std::vector<float> x = random_x(config, n);
     // The order of the terms of the output projection's sums differs: look at its input.
     const auto normed = [&](const RandomLayer& random) {
-        DeltaNetLayer<CpuBackend<>> layer(random.config, random.split());
+        DeltaNetLayer<LayerBackend<>> layer(random.config, random.split());
         StateSlots slots(random.config, {.slots = 1});
         std::vector<float> y(x.size());
         std::vector<std::vector<float>> heads;
@@ -148,7 +148,7 @@ TEST_CASE("grouped and tiled heads are the same bits up to the order of the outp
     if (r > 1) {
         LayerConfig wrong = tiled.config;
         wrong.head_map = HeadMap::grouped;
-        CHECK(relative_rms(whole<CpuBackend<>>(wrong, tiled.split(), x).first, a.second) > 1e-2);
+        CHECK(relative_rms(whole<LayerBackend<>>(wrong, tiled.split(), x).first, a.second) > 1e-2);
     }
 }
 
@@ -158,8 +158,8 @@ TEST_CASE("a sequence may be cut anywhere") {
     const RandomLayer random(config);
     const index_t n = 150;
     const std::vector<float> x = random_x(config, n);
-    const auto expected = whole<CpuBackend<>>(config, random.split(), x);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    const auto expected = whole<LayerBackend<>>(config, random.split(), x);
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     Random cuts(4);
     for (int attempt = 0; attempt < 12; ++attempt) {
         StateSlots slots(config, {.slots = 1});
@@ -186,8 +186,8 @@ TEST_CASE("recurrent pieces of two or more tokens are the bits of the whole") {
     config.scan = ScanMode::recurrent;
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, 40);
-    const auto expected = whole<CpuBackend<>>(config, random.split(), x);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    const auto expected = whole<LayerBackend<>>(config, random.split(), x);
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     StateSlots slots(config, {.slots = 1});
     std::vector<float> y = run(layer, one(17), rows_of(x, config.hidden, 0, 17), slots);
     const std::vector<float> rest =
@@ -202,7 +202,7 @@ TEST_CASE("selected outputs are rows of the full output, and the state advances 
     config.residual = GENERATE(false, true);
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, 30);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     StateSlots slots(config, {.slots = 4});
     Batch batch;
     batch.add({.slot = 2, .n_tokens = 10, .start = Start::fresh})
@@ -245,9 +245,9 @@ TEST_CASE("pre-norm and residual are the block around the layer") {
                                    std::sqrt(sum / static_cast<double>(bare.hidden) + 1e-4) * w);
         }
     }
-    std::vector<float> expected = whole<CpuBackend<>>(bare, random.split(), normed).first;
+    std::vector<float> expected = whole<LayerBackend<>>(bare, random.split(), normed).first;
     for (std::size_t i = 0; i < x.size(); ++i) expected[i] += x[i];
-    CHECK(relative_rms(whole<CpuBackend<>>(block, random.split(), x).first, expected) <= 1e-6);
+    CHECK(relative_rms(whole<LayerBackend<>>(block, random.split(), x).first, expected) <= 1e-6);
 }
 
 TEST_CASE("the observer sees every stage, and changes nothing") {
@@ -257,7 +257,7 @@ TEST_CASE("the observer sees every stage, and changes nothing") {
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, 12);
     const bool packed = GENERATE(false, true);
-    DeltaNetLayer<CpuBackend<>> layer(config, packed ? random.packed() : random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, packed ? random.packed() : random.split());
     StateSlots slots(config, {.slots = 2});
     Batch batch;
     batch.add({.slot = 1, .n_tokens = 5, .start = Start::fresh})

@@ -15,7 +15,7 @@ namespace {
 struct Call {
     LayerConfig config = small_config();
     RandomLayer random{config};
-    DeltaNetLayer<CpuBackend<>> layer{config, random.split()};
+    DeltaNetLayer<LayerBackend<>> layer{config, random.split()};
     StateSlots slots{config, {.slots = 4}};
     Batch batch = one(6, Start::resume, 1);
     std::vector<float> memory = Random(1).normals(40 * 20);
@@ -126,7 +126,7 @@ TEST_CASE("a layer is refused when configuration and weights do not fit") {
     const LayerConfig config = small_config();
     const RandomLayer random(config);
     const auto construct = [&](LayerConfig c, LayerWeights<EigenLinear> w) {
-        return message_of([&] { DeltaNetLayer<CpuBackend<>> layer(c, std::move(w)); });
+        return message_of([&] { DeltaNetLayer<LayerBackend<>> layer(c, std::move(w)); });
     };
     SECTION("H_v not a multiple of H_k") {
         LayerConfig wrong = config;

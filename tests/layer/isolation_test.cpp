@@ -19,7 +19,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 struct Isolation {
     LayerConfig config = small_config();
     RandomLayer random{config};
-    DeltaNetLayer<CpuBackend<>> layer{config, random.split()};
+    DeltaNetLayer<LayerBackend<>> layer{config, random.split()};
 
     [[nodiscard]] std::vector<float> prompt(index_t n, std::uint32_t seed) const {
         return Random(seed).normals(n * config.hidden);

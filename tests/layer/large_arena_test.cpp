@@ -27,7 +27,7 @@ TEST_CASE("slots and layers may be 40 GB apart") {
         far_layers ? floats - 200'000 : (floats - 200'000) / 4;
     if (far_layers) options.slot_stride = 50'000;
     const RandomLayer weights(config, 3);
-    DeltaNetLayer<CpuBackend<>, ReferenceLinear> layer(config, weights.split<ReferenceLinear>());
+    DeltaNetLayer<LayerBackend<>, ReferenceLinear> layer(config, weights.split<ReferenceLinear>());
     {
         StateSlots far(
             config, options,

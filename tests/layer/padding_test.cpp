@@ -56,7 +56,7 @@ TEST_CASE("padding gives zeros and touches nothing") {
     LayerConfig config = small_config();
     config.residual = GENERATE(false, true);
     for (const index_t rollback : {0, 4}) {
-        check_padding<CpuBackend<>>(config, rollback);
+        check_padding<LayerBackend<>>(config, rollback);
         check_padding<ReferenceBackend>(config, rollback);
     }
 }
@@ -64,7 +64,7 @@ TEST_CASE("padding gives zeros and touches nothing") {
 TEST_CASE("padding may be rows with a negative id, and rows that are not wanted") {
     const LayerConfig config = small_config();
     const RandomLayer weights(config, 8);
-    DeltaNetLayer<CpuBackend<>, ReferenceLinear> layer(config, weights.split<ReferenceLinear>());
+    DeltaNetLayer<LayerBackend<>, ReferenceLinear> layer(config, weights.split<ReferenceLinear>());
     StateSlots slots(config, {.slots = 2}), alone(config, {.slots = 2});
     std::vector<float> x = Random(3).normals(5 * config.hidden);
     const std::vector<float> expected = run(

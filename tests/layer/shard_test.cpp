@@ -53,7 +53,7 @@ TEST_CASE("the outputs of ranks add up to the layer's") {
     RandomLayer random = tiled ? grouped.tiled() : grouped;
     random.conv_bias = Random(7).normals(config.conv_dim());
     const LayerWeights<EigenLinear> weights = packed_as(random, packing);
-    DeltaNetLayer<CpuBackend<>> whole(random.config, weights);
+    DeltaNetLayer<LayerBackend<>> whole(random.config, weights);
     StateSlots whole_slots(random.config, {.slots = 2});
     const std::vector<float> expected = outputs_of(whole, whole_slots);
     for (const index_t world : {1, 2, 3, 5}) {
@@ -65,8 +65,8 @@ TEST_CASE("the outputs of ranks add up to the layer's") {
             CHECK(part.first_key_head == heads);
             CHECK(part.config.residual == (rank == 0));
             heads += part.config.n_heads_k;
-            DeltaNetLayer<CpuBackend<>, ShardedLinear<EigenLinear>> layer(part.config,
-                                                                          part.weights);
+            DeltaNetLayer<LayerBackend<>, ShardedLinear<EigenLinear>> layer(part.config,
+                                                                            part.weights);
             StateSlots slots(part.config, {.slots = 2});
             const std::vector<float> y = outputs_of(layer, slots);
             for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += y[i];
@@ -134,13 +134,13 @@ TEST_CASE("quantised projections are cut between their blocks") {
     weights.in_proj = {quantised(random.qkv), quantised(random.z), quantised(random.b),
                        quantised(random.a)};
     weights.out_proj = quantised(random.out);
-    DeltaNetLayer<CpuBackend<>> whole(config, weights);
+    DeltaNetLayer<LayerBackend<>> whole(config, weights);
     StateSlots whole_slots(config, {.slots = 2});
     const std::vector<float> expected = outputs_of(whole, whole_slots);
     std::vector<float> sum(expected.size(), 0.0F);
     for (index_t rank = 0; rank < 3; ++rank) {
         const LayerShard<EigenLinear> part = shard(config, weights, rank, 3);
-        DeltaNetLayer<CpuBackend<>, ShardedLinear<EigenLinear>> layer(part.config, part.weights);
+        DeltaNetLayer<LayerBackend<>, ShardedLinear<EigenLinear>> layer(part.config, part.weights);
         StateSlots slots(part.config, {.slots = 2});
         const std::vector<float> y = outputs_of(layer, slots);
         for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += y[i];

@@ -14,7 +14,7 @@ using namespace deltanet::test;
 
 namespace {
 
-using Layer = DeltaNetLayer<CpuBackend<>, ReferenceLinear>;
+using Layer = DeltaNetLayer<LayerBackend<>, ReferenceLinear>;
 
 struct Fixture {
     LayerConfig config = small_config();

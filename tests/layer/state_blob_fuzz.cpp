@@ -103,7 +103,7 @@ namespace {
 /// Slots at several moments, of every storage type.
 std::vector<std::string> seeds() {
     const test::RandomLayer random(config());
-    DeltaNetLayer<CpuBackend<>> layer(config(), random.split());
+    DeltaNetLayer<test::LayerBackend<>> layer(config(), random.split());
     std::vector<std::string> blobs;
     const auto step = [&](StateSlots& slots, index_t n, Start start,
                           std::span<const index_t> parents = {}) {

@@ -103,7 +103,7 @@ class ProgramRunner {
     }
 
   private:
-    using Layer = DeltaNetLayer<CpuBackend<>, ReferenceLinear>;
+    using Layer = DeltaNetLayer<LayerBackend<>, ReferenceLinear>;
     static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
     /// The input of tokens: the same for a number, always.

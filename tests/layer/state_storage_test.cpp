@@ -35,7 +35,7 @@ TEST_CASE("a prefill says the same over states of any type, and stores them roun
     const LayerConfig config = small_config();
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, n_tokens);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     StateSlots wide(config, {.slots = 2});
     StateSlots narrow(config, {.slots = 2, .state = dtype});
     const Batch batch = one(n_tokens, Start::fresh, 1);
@@ -56,7 +56,7 @@ TEST_CASE("int8: the residual feeds back what rounding lost") {
     const LayerConfig config = small_config();
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, n_tokens);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     for (const index_t rollback : {0, 1, 8}) {
         StateSlots wide(config, {.slots = 1});
         StateSlots narrow(config, {.slots = 1, .state = DType::i8, .rollback = rollback});
@@ -84,7 +84,7 @@ TEST_CASE("decoding over narrow states stays within the drift of their rounding"
     const LayerConfig config = small_config();
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, n_tokens);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     DeltaNetLayer<ReferenceBackend> reference(config, random.split());
     StateSlots wide(config, {.slots = 1});
     StateSlots narrow(config, {.slots = 1, .state = dtype});
@@ -110,7 +110,7 @@ TEST_CASE("observers see 16-bit states as floats") {
     const LayerConfig config = small_config();
     const RandomLayer random(config);
     const std::vector<float> x = random_x(config, 4);
-    DeltaNetLayer<CpuBackend<>> layer(config, random.split());
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
     StateSlots slots(config, {.slots = 2, .state = DType::bf16});
     static_cast<void>(run(layer, one(3, Start::fresh, 1), rows_of(x, config.hidden, 0, 3), slots));
     std::vector<float> y(x.size());

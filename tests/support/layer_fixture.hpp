@@ -3,6 +3,7 @@
 /// A layer with random weights, in every packing that checkpoints know, and a one-line forward.
 #pragma once
 
+#include "support/layer_backend.hpp"
 #include "support/random.hpp"
 #include <deltanet/deltanet.hpp>
 

@@ -111,9 +111,9 @@ TEST_CASE("a layer with adapters on all its projections", "[linear]") {
         Matrix& target = i == 4 ? with.out : *targets[i];
         target = merged(target, ups[i], downs[i], 0.25F, 0);
     }
-    DeltaNetLayer<CpuBackend<>, Linear> layer(config, weights);
-    DeltaNetLayer<CpuBackend<>> expected(config, with.split());
-    DeltaNetLayer<CpuBackend<>> plain(config, random.split());
+    DeltaNetLayer<LayerBackend<>, Linear> layer(config, weights);
+    DeltaNetLayer<LayerBackend<>> expected(config, with.split());
+    DeltaNetLayer<LayerBackend<>> plain(config, random.split());
     const std::vector<float> x = Random(9).normals(70 * config.hidden);
     StateSlots slots(config, {}), expected_slots(config, {});
     CHECK(relative_rms(run(layer, one(70), x, slots), run(expected, one(70), x, expected_slots)) <

@@ -23,7 +23,7 @@ LayerConfig tiny() { return small_config(1, 2, 4, 3, 5); }
 /// Slots whose state is a function of the tokens that they have read.
 struct Engine {
     RandomLayer weights{tiny(), 3};
-    DeltaNetLayer<CpuBackend<>, ReferenceLinear> layer{tiny(), weights.split<ReferenceLinear>()};
+    DeltaNetLayer<LayerBackend<>, ReferenceLinear> layer{tiny(), weights.split<ReferenceLinear>()};
     StateSlots slots{tiny(), {.slots = 2}};
 
     std::vector<float> read(const Tokens& tokens, std::size_t first, index_t slot = 0) {

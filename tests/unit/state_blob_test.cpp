@@ -23,7 +23,7 @@ StateSlotsOptions options(index_t rollback, DType state = DType::f32) {
 /// Steps of both layers of slot `slot`: the same tokens for the same seed.
 struct Engine {
     RandomLayer weights{tiny(), 3};
-    DeltaNetLayer<CpuBackend<>, ReferenceLinear> layer{tiny(), weights.split<ReferenceLinear>()};
+    DeltaNetLayer<LayerBackend<>, ReferenceLinear> layer{tiny(), weights.split<ReferenceLinear>()};
 
     std::vector<float> step(StateSlots& slots, index_t n, std::uint32_t seed,
                             Start start = Start::resume, std::span<const index_t> parents = {},
