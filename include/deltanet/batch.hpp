@@ -16,10 +16,15 @@
 
 namespace deltanet {
 
-/// A copy of a sequence's state on its way: behind `n_tokens` of the step's tokens, in `slot`.
+class StateSlots;
+
+/// A copy of a sequence's state on its way: behind `n_tokens` of the step's tokens, in `slot` of
+/// the arena that the step runs on or of another one of the same layers, storage type and rollback,
+/// say of a single slot over a buffer of yours.
 struct Snapshot {
     index_t n_tokens;
     index_t slot;
+    StateSlots* arena = nullptr;  ///< null: the one that the step runs on
 };
 
 /// One sequence of a batch: `n_tokens` more tokens for the state in `slot`. A negative slot is

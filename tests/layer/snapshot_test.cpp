@@ -80,6 +80,65 @@ TEST_CASE("snapshots anywhere, of several sequences, and among tokens that stay 
     check(6, 101, 5, 5);
 }
 
+TEST_CASE("snapshots in slots of another arena, over a buffer of the caller's") {
+    Fixture f;
+    const DType state = GENERATE(DType::f32, DType::bf16, DType::i8);
+    const StateSlotsOptions options{.slots = 2, .layers = 2, .state = state, .rollback = 4};
+    StateSlots inside(f.config, options), outside(f.config, options);
+    const StateSlotsOptions one_slot{.slots = 1, .layers = 2, .state = state, .rollback = 4};
+    std::vector<float> buffer(
+        static_cast<std::size_t>(StateSlots::floats_needed(f.config, one_slot)), -3.0F);
+    StateSlots kept(f.config, one_slot, buffer);
+    const Snapshot to_slot[] = {{70, 1}};
+    const Snapshot to_buffer[] = {{70, 0, &kept}};  // slot 0 there, while 0 here is the sequence's
+    const auto step = [&](StateSlots& slots, std::span<const Snapshot> snapshots, index_t n,
+                          Start start) {
+        Batch batch;
+        batch.add({.slot = 0, .n_tokens = n, .start = start, .snapshots = snapshots});
+        std::vector<float> y;
+        for (index_t l = 0; l < 2; ++l) y = run(f.layer, batch, f.first(n), slots, l);
+        return y;
+    };
+    CHECK(bit_equal(step(outside, to_buffer, 100, Start::fresh),
+                    step(inside, to_slot, 100, Start::fresh)));
+    CHECK(kept.position(0) == 70);
+    CHECK(save_slot(kept, 0) == save_slot(inside, 1));
+    CHECK(save_slot(outside, 0) == save_slot(inside, 0));
+    // among tokens that stay pending
+    const Snapshot slot_on[] = {{2, 1}};
+    const Snapshot buffer_on[] = {{2, 0, &kept}};
+    CHECK(bit_equal(step(outside, buffer_on, 3, Start::resume),
+                    step(inside, slot_on, 3, Start::resume)));
+    CHECK(kept.pending(0) == 2);
+    CHECK(save_slot(kept, 0) == save_slot(inside, 1));
+    load_slot(outside, 1, save_slot(kept, 0));
+    CHECK(save_slot(outside, 1) == save_slot(inside, 1));
+}
+
+TEST_CASE("snapshots in arenas that differ, or twice in one place, are refused") {
+    Fixture f;
+    StateSlots slots(f.config, {.slots = 2, .rollback = 4});
+    StateSlots wide(f.config, {.slots = 1, .rollback = 8}), other(f.config, {.rollback = 4});
+    const auto refused = [&](std::span<const Snapshot> snapshots) {
+        Batch batch;
+        batch.add({.slot = 0, .n_tokens = 9, .start = Start::fresh, .snapshots = snapshots});
+        return message_of([&] { static_cast<void>(run(f.layer, batch, f.first(9), slots)); });
+    };
+    const Snapshot to_wide[] = {{5, 0, &wide}};
+    CHECK(refused(to_wide) ==
+          "DeltaNetLayer::forward: sequences[0].snapshots[0].arena: expected slots like those of "
+          "the step: 1 layers, f32 state, rollback 4, the same shapes, found 1 layers, f32 state, "
+          "rollback 8");
+    const Snapshot twice[] = {{5, 0, &other}, {6, 0, &other}};
+    CHECK(refused(twice) ==
+          "DeltaNetLayer::forward: sequences[0].snapshots[0].slot: expected a slot that nothing "
+          "else in the batch uses, found slot 0");
+    const Snapshot beyond[] = {{5, 1, &other}};
+    CHECK(refused(beyond) ==
+          "DeltaNetLayer::forward: sequences[0].snapshots[0].slot: expected 0 to 0, found 1");
+    CHECK(slots.position(0) == 0);
+}
+
 TEST_CASE("snapshots that cannot be are refused before anything is written") {
     Fixture f;
     Batch batch;

@@ -24,16 +24,17 @@ struct SlotAccess {
         return slots.progress_;
     }
     /// What slot `from` keeps of the convolution with `pending` updates.
-    static void copy_conv(StateSlots& slots, index_t layer, index_t from, index_t to,
-                          index_t pending) noexcept {
+    static void copy_conv(const StateSlots& slots, index_t layer, index_t from,
+                          StateSlots& to_slots, index_t to, index_t pending) noexcept {
         const index_t n = (slots.conv_taps() + pending) * slots.conv_dim();
-        std::memcpy(row(slots, layer, to), row(slots, layer, from),
+        std::memcpy(row(to_slots, layer, to), row(slots, layer, from),
                     static_cast<std::size_t>(n) * sizeof(float));
     }
     /// Everything else: the recurrent state and what is pending.
-    static void copy_state(StateSlots& slots, index_t layer, index_t from, index_t to) noexcept {
+    static void copy_state(const StateSlots& slots, index_t layer, index_t from,
+                           StateSlots& to_slots, index_t to) noexcept {
         const index_t first = slots.layout_.pending_k();
-        std::memcpy(row(slots, layer, to) + first, row(slots, layer, from) + first,
+        std::memcpy(row(to_slots, layer, to) + first, row(slots, layer, from) + first,
                     static_cast<std::size_t>(slots.layout_.row() - first) * sizeof(float));
     }
     [[nodiscard]] static const float* row(const StateSlots& slots, index_t layer,

@@ -30,6 +30,8 @@ struct SlotLayout {
           rollback(updates),
           state(dtype) {}
 
+    [[nodiscard]] constexpr bool operator==(const SlotLayout&) const noexcept = default;
+
     [[nodiscard]] constexpr index_t conv_rows() const noexcept { return conv_taps + rollback; }
 
     [[nodiscard]] constexpr index_t pending_k() const noexcept { return conv_rows() * conv_dim; }

@@ -18,22 +18,43 @@
 
 namespace deltanet::detail {
 
-/// Snapshots go to slots that are there, that the batch does not use, and each to its own.
+/// The arena that a snapshot goes to.
+[[nodiscard]] inline const StateSlots& arena_of(const Snapshot& snapshot,
+                                                const StateSlots& slots) noexcept {
+    return snapshot.arena == nullptr ? slots : *snapshot.arena;
+}
+
+/// Snapshots go to slots that are there, that the batch does not use, and each to its own; in other
+/// arenas the rows are the same.
 inline void check_snapshots(const char* where, const Batch& batch, const StateSlots& slots) {
     for (index_t i = 0; i < batch.n_sequences(); ++i) {
         for (std::size_t j = 0; j < batch.snapshots(i).size(); ++j) {
-            const index_t slot = batch.snapshots(i)[j].slot;
-            const auto argument = [&] {  // only when needed: the text costs memory
-                return concat("sequences[", i, "].snapshots[", j, "].slot");
+            const Snapshot& snapshot = batch.snapshots(i)[j];
+            const StateSlots& arena = arena_of(snapshot, slots);
+            const auto argument = [&](const char* field) {  // only when needed: it costs memory
+                return concat("sequences[", i, "].snapshots[", j, "].", field);
             };
-            if (slot < 0 || slot >= slots.n_slots()) slots.check_slot(where, argument(), slot);
+            if (arena.n_layers() != slots.n_layers() || arena.head_map() != slots.head_map() ||
+                SlotAccess::layout(arena) != SlotAccess::layout(slots)) {
+                fail(where, argument("arena"),
+                     concat("slots like those of the step: ", slots.n_layers(), " layers, ",
+                            name_of(slots.state_dtype()), " state, rollback ", slots.max_rollback(),
+                            ", the same shapes"),
+                     concat(arena.n_layers(), " layers, ", name_of(arena.state_dtype()),
+                            " state, rollback ", arena.max_rollback()));
+            }
+            const index_t slot = snapshot.slot;
+            if (slot < 0 || slot >= arena.n_slots())
+                arena.check_slot(where, argument("slot"), slot);
             index_t uses = 0;
             for (index_t other = 0; other < batch.n_sequences(); ++other) {
-                uses += batch.sequences()[static_cast<std::size_t>(other)].slot == slot;
-                for (const Snapshot& s : batch.snapshots(other)) uses += s.slot == slot;
+                const SequenceSpan& sequence = batch.sequences()[static_cast<std::size_t>(other)];
+                uses += &arena == &slots && sequence.slot == slot;
+                for (const Snapshot& s : batch.snapshots(other))
+                    uses += s.slot == slot && &arena_of(s, slots) == &arena;
             }
             if (uses > 1) {
-                fail(where, argument(), "a slot that nothing else in the batch uses",
+                fail(where, argument("slot"), "a slot that nothing else in the batch uses",
                      concat("slot ", slot));
             }
         }
@@ -62,17 +83,19 @@ class StepRounds {
 
     /// Copies what snapshots behind this round keep of the convolution.
     void copy_conv(index_t round) const noexcept {
-        for_each_snapshot(round, [this](const SequenceSpan& from, index_t to, index_t pending) {
-            SlotAccess::copy_conv(slots_, layer_, from.slot, to, pending);
-        });
+        for_each_snapshot(
+            round, [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
+                SlotAccess::copy_conv(slots_, layer_, from.slot, arena(to), to.slot, pending);
+            });
     }
     /// And of the recurrent state, with how far they are.
     void copy_state(index_t round) const noexcept {
-        for_each_snapshot(round, [this](const SequenceSpan& from, index_t to, index_t pending) {
-            SlotAccess::copy_state(slots_, layer_, from.slot, to);
-            SlotAccess::progress(slots_).set_layer(
-                layer_, to, {position_before(from) + from.n_tokens, pending, 0});
-        });
+        for_each_snapshot(
+            round, [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
+                SlotAccess::copy_state(slots_, layer_, from.slot, arena(to), to.slot);
+                SlotAccess::progress(arena(to)).set_layer(
+                    layer_, to.slot, {position_before(from) + from.n_tokens, pending, 0});
+            });
     }
 
     /// The step is done: all slots of the batch go on.
@@ -137,7 +160,11 @@ class StepRounds {
                                        : SlotAccess::progress(slots_).at(layer_, s.slot).position;
     }
 
-    /// f(the sequence up to the snapshot, destination, updates pending in it).
+    [[nodiscard]] StateSlots& arena(const Snapshot& snapshot) const noexcept {
+        return snapshot.arena == nullptr ? slots_ : *snapshot.arena;
+    }
+
+    /// f(the sequence up to the snapshot, the snapshot, updates pending in it).
     template <class F>
     void for_each_snapshot(index_t round, const F& f) const noexcept {
         for (index_t i = 0; i < batch_.n_sequences(); ++i) {
@@ -150,7 +177,7 @@ class StepRounds {
                 const index_t behind = pending_behind(at);
                 const index_t dropped = is_cut(i) ? 0 : whole.n_tokens - s.n_tokens;
                 whole.n_tokens = s.n_tokens;
-                f(whole, s.slot, behind - dropped);
+                f(whole, s, behind - dropped);
             }
         }
     }
