@@ -122,11 +122,7 @@ class LoraLinear {
         const View<float, 2> high(memory + n * rank, {n, width});
         adapter.down(x, low, scratch, executor);
         adapter.up(low, high, scratch, executor);
-        for (index_t t = 0; t < n; ++t) {
-            float* const to = y.ptr(t, adapter.first_output);
-            const float* const from = high.ptr(t);
-            for (index_t o = 0; o < width; ++o) to[o] += scale * from[o];
-        }
+        detail::accumulate(scale, high, y.slice(1, adapter.first_output, width));
     }
 
     Base base_;

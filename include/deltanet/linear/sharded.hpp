@@ -65,11 +65,7 @@ class ShardedLinear {
                 const Part& part = parts_[p];
                 part.linear(x.slice(0, token, n).slice(1, part.first, part.linear.in_features()),
                             product, inner, executor);
-                for (index_t t = 0; t < n; ++t) {
-                    float* const to = y.ptr(token + t);
-                    const float* const from = product.ptr(t);
-                    for (index_t o = 0; o < out_features(); ++o) to[o] += from[o];
-                }
+                detail::accumulate(1.0F, product, y.slice(0, token, n));
             }
         });
     }
