@@ -19,8 +19,8 @@
 namespace deltanet::detail {
 
 /// The arena that a snapshot goes to.
-[[nodiscard]] inline const StateSlots& arena_of(const Snapshot& snapshot,
-                                                const StateSlots& slots) noexcept {
+template <class Slots>
+[[nodiscard]] Slots& arena_of(const Snapshot& snapshot, Slots& slots) noexcept {
     return snapshot.arena == nullptr ? slots : *snapshot.arena;
 }
 
@@ -83,19 +83,20 @@ class StepRounds {
 
     /// Copies what snapshots behind this round keep of the convolution.
     void copy_conv(index_t round) const noexcept {
-        for_each_snapshot(
-            round, [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
-                SlotAccess::copy_conv(slots_, layer_, from.slot, arena(to), to.slot, pending);
-            });
+        for_each_snapshot(round,
+                          [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
+                              SlotAccess::copy_conv(slots_, layer_, from.slot, arena_of(to, slots_),
+                                                    to.slot, pending);
+                          });
     }
     /// And of the recurrent state, with how far they are.
     void copy_state(index_t round) const noexcept {
-        for_each_snapshot(
-            round, [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
-                SlotAccess::copy_state(slots_, layer_, from.slot, arena(to), to.slot);
-                SlotAccess::progress(arena(to)).set_layer(
-                    layer_, to.slot, {position_before(from) + from.n_tokens, pending, 0});
-            });
+        for_each_snapshot(round, [this](const SequenceSpan& from, const Snapshot& to,
+                                        index_t pending) {
+            SlotAccess::copy_state(slots_, layer_, from.slot, arena_of(to, slots_), to.slot);
+            SlotAccess::progress(arena_of(to, slots_))
+                .set_layer(layer_, to.slot, {position_before(from) + from.n_tokens, pending, 0});
+        });
     }
 
     /// The step is done: all slots of the batch go on.
@@ -160,21 +161,17 @@ class StepRounds {
                                        : SlotAccess::progress(slots_).at(layer_, s.slot).position;
     }
 
-    [[nodiscard]] StateSlots& arena(const Snapshot& snapshot) const noexcept {
-        return snapshot.arena == nullptr ? slots_ : *snapshot.arena;
-    }
-
     /// f(the sequence up to the snapshot, the snapshot, updates pending in it).
     template <class F>
     void for_each_snapshot(index_t round, const F& f) const noexcept {
         for (index_t i = 0; i < batch_.n_sequences(); ++i) {
-            if (round >= n_pieces(i)) continue;
+            if (batch_.snapshots(i).empty() || round >= n_pieces(i)) continue;
+            const SequenceSpan at = piece(i, round);
+            const index_t behind = pending_behind(at);
+            const index_t end = at.first_token + at.n_tokens - sequence(i).first_token;
             for (const Snapshot& s : batch_.snapshots(i)) {
-                const SequenceSpan at = piece(i, round);
-                SequenceSpan whole = sequence(i);
-                const index_t end = at.first_token + at.n_tokens - whole.first_token;
                 if (is_cut(i) ? end != s.n_tokens : round > 0) continue;
-                const index_t behind = pending_behind(at);
+                SequenceSpan whole = sequence(i);
                 const index_t dropped = is_cut(i) ? 0 : whole.n_tokens - s.n_tokens;
                 whole.n_tokens = s.n_tokens;
                 f(whole, s, behind - dropped);
