@@ -209,8 +209,9 @@ class StateSlots {
         progress_.check_no_tree("StateSlots::flush", layer, slot);
         const detail::SlotProgress& p = progress_.at(layer, slot);
         if (p.pending == 0) return;
-        detail::fold_into_state(recurrent_state(layer), pending_updates(layer), head_map_, slot,
-                                p.pending);
+        const StateView<float> states = recurrent_state(layer);
+        detail::fold_into_state(states, pending_updates(layer), head_map_, slot, p.pending, states,
+                                slot);
         float* const rows = row(layer, slot);
         std::memmove(rows, rows + p.pending * conv_dim(),
                      static_cast<std::size_t>(conv_taps() * conv_dim()) * sizeof(float));

@@ -27,11 +27,11 @@ inline void copy_rows(const std::byte* from, index_t first, index_t n, index_t w
     if (n > first) std::memcpy(to, from + first * row, static_cast<std::size_t>((n - first) * row));
 }
 
-/// The state in the blob, of type S, with the first `folded` of the pending updates in it, [H_v,
-/// d_k, d_v].
+/// The state in the blob, of type S, with the first `folded` of the pending updates in it, into
+/// `slot` of states of any type.
 template <class S>
-[[nodiscard]] std::vector<double> saved_elements(const StateSlots& slots, const BlobLayer& layer,
-                                                 index_t folded) {
+void fold_saved_state(const StateSlots& slots, const BlobLayer& layer, index_t folded,
+                      const StateView<float>& to, index_t slot) {
     const index_t H_k = slots.n_heads_k(), H_v = slots.n_heads_v();
     const index_t d_k = slots.d_k(), d_v = slots.d_v();
     const index_t head = state_head_bytes(dtype_v<S>, d_k, d_v);
@@ -51,12 +51,7 @@ template <class S>
     const index_t elements = head / static_cast<index_t>(sizeof(S));
     const StateView<float> view =
         View<S, 4>(static_cast<S*>(first), {1, H_v, d_k, d_v}, {H_v * elements, elements, d_v, 1});
-    std::vector<double> values;
-    values.reserve(static_cast<std::size_t>(H_v * d_k * d_v));
-    for_each_logical_element(
-        view, pending, slots.head_map(), 0, folded,
-        [&](index_t, index_t, index_t, double value) { values.push_back(value); });
-    return values;
+    fold_into_state(view, pending, slots.head_map(), 0, folded, to, slot);
 }
 
 template <class S>
@@ -71,11 +66,7 @@ void load_state(StateSlots& slots, index_t model_layer, index_t slot, const Blob
                 return;
             }
         }
-        const std::vector<double> values = saved_elements<S>(slots, layer, folded);
-        store_elements(states, slot, [&](index_t h, index_t i, index_t j) {
-            const index_t d_k = view.size(2), d_v = view.size(3);
-            return values[static_cast<std::size_t>((h * d_k + i) * d_v + j)];
-        });
+        fold_saved_state<S>(slots, layer, folded, states, slot);
     });
 }
 

@@ -95,16 +95,17 @@ void for_each_logical_element(const StateView<T>& states, const PendingUpdates<T
     });
 }
 
-/// Writes the state that the dense state in `slot` and its first `n` pending updates stand for.
+/// Writes the state that the dense state in `slot` and its first `n` pending updates stand for into
+/// a slot of the same states or of others, of whatever type.
 template <class T>
 void fold_into_state(const StateView<T>& states, const PendingUpdates<T>& pending, HeadMap head_map,
-                     index_t slot, index_t n) {
+                     index_t slot, index_t n, const StateView<T>& to, index_t to_slot) {
     std::vector<double> values;
     values.reserve(static_cast<std::size_t>(states.size(1) * states.size(2) * states.size(3)));
     for_each_logical_element(
         states, pending, head_map, slot, n,
         [&](index_t, index_t, index_t, double value) { values.push_back(value); });
-    store_elements(states, slot, [&](index_t h, index_t i, index_t j) {
+    store_elements(to, to_slot, [&](index_t h, index_t i, index_t j) {
         return values[static_cast<std::size_t>((h * states.size(2) + i) * states.size(3) + j)];
     });
 }
