@@ -11,7 +11,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   list(APPEND DELTANET_ARCH_TABLE
        "avx2|-mavx2 -mfma -mf16c"
        "avx512|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mfma"
-       "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mfma")
+       "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512vnni -mavx512bf16 -mfma")
 endif()
 
 # deltanet_read_arch(<row> <arch> <flags> <features>): name, list of flags, "avx2,fma" of a row.

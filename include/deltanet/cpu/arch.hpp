@@ -35,8 +35,8 @@ using x86_archs =
 /// What the compiler's flags allow. Asked of the tags and not of `xsimd::default_arch` alone: newer
 /// versions have tags above these that change nothing for us but would make other symbols.
 using default_arch =
-    typename detail::FirstSupported<xsimd::default_arch, avx512bf16, xsimd::avx512bw,
-                                    xsimd::fma3<xsimd::avx2>>::type;
+    typename detail::FirstSupported<xsimd::default_arch, avx512bf16, avx512vnni, xsimd::avx512bw,
+                                    avxvnni, xsimd::fma3<xsimd::avx2>>::type;
 
 /// A name that is the same in every version of xsimd.
 template <class Arch>

@@ -88,4 +88,18 @@ template <class Arch>
 inline constexpr int recurrent_batches = 4;
 static_assert(recurrent_batches<default_arch> % tile_batches<default_arch> == 0);
 
+/// Products with quantised weights: up to so many tokens row after row, with more a panel at a
+/// time.
+inline constexpr index_t block_row_tokens = 4;
+/// Rows of the weights that a task takes.
+inline constexpr index_t block_task_rows = 64;
+/// The register tile of a panel: vectors of rows, and tokens.
+inline constexpr index_t block_panel_batches = 2;
+template <class Arch>
+inline constexpr index_t block_tokens = n_registers<Arch> == 32 ? 8 : 4;
+static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
+              n_registers<default_arch>);
+/// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.
+inline constexpr index_t block_panel_spans = 16;
+
 }  // namespace deltanet::cpu::tuning

@@ -16,10 +16,33 @@
 
 namespace deltanet::cpu {
 
-/// AVX-512 with its bfloat16 dot product, for which xsimd has no tag. To xsimd it is avx512bw.
-struct avx512bf16 : xsimd::avx512bw {
-#if defined(__AVX512BF16__)
+// Instruction sets above xsimd's for which not every version has a tag. To xsimd they are the ones
+// below.
+
+/// AVX2 with the dot product of bytes, AVX-VNNI.
+struct avxvnni : xsimd::fma3<xsimd::avx2> {
+#if defined(__AVXVNNI__) && defined(__AVX2__) && defined(__FMA__)
     static constexpr bool supported() noexcept { return true; }
+#else
+    static constexpr bool supported() noexcept { return false; }
+#endif
+    static constexpr const char* name() noexcept { return "avxvnni"; }
+};
+
+/// AVX-512 with the dot product of bytes.
+struct avx512vnni : xsimd::avx512bw {
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+    static constexpr bool supported() noexcept { return true; }
+#else
+    static constexpr bool supported() noexcept { return false; }
+#endif
+    static constexpr const char* name() noexcept { return "avx512vnni"; }
+};
+
+/// And with that of bfloat16, which no CPU has without the other.
+struct avx512bf16 : avx512vnni {
+#if defined(__AVX512BF16__)
+    static constexpr bool supported() noexcept { return avx512vnni::supported(); }
 #else
     static constexpr bool supported() noexcept { return false; }
 #endif
@@ -28,14 +51,21 @@ struct avx512bf16 : xsimd::avx512bw {
 
 }  // namespace deltanet::cpu
 
-#if XSIMD_WITH_AVX512BW
 namespace xsimd::types {
+#if XSIMD_WITH_AVX512BW
+template <class T>
+struct get_bool_simd_register<T, deltanet::cpu::avx512vnni> : get_bool_simd_register<T, avx512bw> {
+};
 template <class T>
 struct get_bool_simd_register<T, deltanet::cpu::avx512bf16> : get_bool_simd_register<T, avx512bw> {
 };
+XSIMD_DECLARE_SIMD_REGISTER_ALIAS(deltanet::cpu::avx512vnni, avx512bw);
 XSIMD_DECLARE_SIMD_REGISTER_ALIAS(deltanet::cpu::avx512bf16, avx512bw);
-}  // namespace xsimd::types
 #endif
+#if XSIMD_WITH_FMA3_AVX2
+XSIMD_DECLARE_SIMD_REGISTER_ALIAS(deltanet::cpu::avxvnni, fma3<avx2>);
+#endif
+}  // namespace xsimd::types
 
 namespace deltanet::cpu::compat {
 
@@ -72,19 +102,21 @@ template <class T, class Arch>
 /// Stops g++ from loading x again at each of its uses, as operand of a multiply-add: in a tile of 4
 /// rows it would load 3 times for 2 multiply-adds where a core loads twice in that time (scan and
 /// verification of 4 tokens on a Zen 3 core: 22.3 and 17.3 thousand cycles a head).
-template <class T, class Arch>
-DELTANET_FORCE_INLINE void keep_in_register(xsimd::batch<T, Arch>& x) noexcept {
+template <class Arch, class Vector>
+DELTANET_FORCE_INLINE void keep_in_register(Vector& x) noexcept {
 #if defined(__x86_64__)
-    typename xsimd::batch<T, Arch>::register_type r = x;
-    asm("" : "+v"(r));
-    x = r;
+    asm("" : "+v"(x));
 #elif defined(__aarch64__)
-    typename xsimd::batch<T, Arch>::register_type r = x;
-    asm("" : "+w"(r));
-    x = r;
+    asm("" : "+w"(x));
 #else
     static_cast<void>(x);
 #endif
+}
+template <class T, class Arch>
+DELTANET_FORCE_INLINE void keep_in_register(xsimd::batch<T, Arch>& x) noexcept {
+    typename xsimd::batch<T, Arch>::register_type r = x;
+    keep_in_register<Arch>(r);
+    x = r;
 }
 
 }  // namespace deltanet::cpu::compat

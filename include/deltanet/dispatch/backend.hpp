@@ -9,6 +9,7 @@
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/dispatch/cpu_info.hpp>
 #include <deltanet/dispatch/kernel_table.hpp>
+#include <deltanet/linear/quantized.hpp>
 
 #include <cstddef>
 #include <type_traits>
@@ -70,5 +71,7 @@ struct cpu::PlanOf<dispatch::RunTimeArch, Args> {
 
 template <Executor E = SequentialExecutor>
 using DispatchedCpuBackend = CpuBackend<dispatch::RunTimeArch, E>;
+
+using DispatchedQuantizedLinear = QuantizedLinear<dispatch::RunTimeArch>;
 
 }  // namespace deltanet

@@ -32,6 +32,7 @@ namespace deltanet::dispatch {
     if (feature == "avx512dq") return __builtin_cpu_supports("avx512dq") != 0;
     if (feature == "avx512bw") return __builtin_cpu_supports("avx512bw") != 0;
     if (feature == "avx512vl") return __builtin_cpu_supports("avx512vl") != 0;
+    if (feature == "avx512vnni") return __builtin_cpu_supports("avx512vnni") != 0;
     if (feature == "avx512bf16") return __builtin_cpu_supports("avx512bf16") != 0;
 #else
     static_cast<void>(feature);

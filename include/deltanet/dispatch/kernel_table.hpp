@@ -4,6 +4,7 @@
 /// was compiled for this instruction set exports, and all that it exports. float only.
 #pragma once
 
+#include <deltanet/cpu/block_product_plan.hpp>
 #include <deltanet/cpu/conv_plan.hpp>
 #include <deltanet/cpu/delta_plan.hpp>
 #include <deltanet/cpu/delta_prepare_plan.hpp>
@@ -37,6 +38,8 @@ struct KernelTable {
     PlanFunctions<cpu::DeltaPrepareArgs<float>> delta_prepare;
     PlanFunctions<cpu::DeltaScanArgs<float>> delta_scan;
     PlanFunctions<GatedRmsNormArgs<float>> gated_rmsnorm;
+    PlanFunctions<QuantizeRowsArgs<float>> quantize_rows;
+    PlanFunctions<BlockProductArgs<float>> block_product;
     cpu::DeltaSizes (*delta_sizes)(const DeltaRuleArgs<float>& args, index_t workers) noexcept;
     cpu::DeltaSizes (*largest_delta_sizes)(index_t d_k, index_t d_v, index_t heads_per_group,
                                            index_t workers) noexcept;
@@ -54,6 +57,12 @@ struct KernelTable {
     }
     [[nodiscard]] const auto& of(const GatedRmsNormArgs<float>*) const noexcept {
         return gated_rmsnorm;
+    }
+    [[nodiscard]] const auto& of(const QuantizeRowsArgs<float>*) const noexcept {
+        return quantize_rows;
+    }
+    [[nodiscard]] const auto& of(const BlockProductArgs<float>*) const noexcept {
+        return block_product;
     }
 };
 
@@ -104,6 +113,8 @@ struct ArchKernels {
         .delta_prepare = ErasedPlan<Arch, cpu::DeltaPrepareArgs<float>>::functions,
         .delta_scan = ErasedPlan<Arch, cpu::DeltaScanArgs<float>>::functions,
         .gated_rmsnorm = ErasedPlan<Arch, GatedRmsNormArgs<float>>::functions,
+        .quantize_rows = ErasedPlan<Arch, QuantizeRowsArgs<float>>::functions,
+        .block_product = ErasedPlan<Arch, BlockProductArgs<float>>::functions,
         .delta_sizes = &delta_sizes,
         .largest_delta_sizes = &largest_delta_sizes,
         .scan_compute = &scan_compute};

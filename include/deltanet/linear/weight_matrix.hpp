@@ -75,6 +75,8 @@ class WeightMatrix {
                 {rows_, cols_},
                 {row_bytes_ / index_t{sizeof(float)}, 1}};
     }
+    /// From one row to the next.
+    [[nodiscard]] index_t row_bytes() const noexcept { return row_bytes_; }
     /// The bytes of a row.
     [[nodiscard]] const std::byte* row(index_t i) const noexcept {
         return static_cast<const std::byte*>(data_) + i * row_bytes_;

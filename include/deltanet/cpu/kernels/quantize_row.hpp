@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Quantises activations for products with blocks of weights: 32 numbers share the scale
+/// max |x| / 127, and each becomes the nearest integer of x / scale (ties to even).
+#pragma once
+
+#include <deltanet/cpu/integer_products.hpp>
+#include <deltanet/cpu/kernels/block_decode.hpp>
+#include <deltanet/cpu/quantized.hpp>
+
+#include <cstdint>
+
+namespace deltanet::cpu::kernels {
+
+/// x [n], n a multiple of 32. A group with a number that is not finite gets NaN for a scale, so
+/// that it reaches every output.
+template <class Arch, WeightFormat F>
+void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::number* numbers,
+                  float* scales, float* sums, std::int32_t* corrections) noexcept {
+    using Batch = xsimd::batch<float, Arch>;
+    using Products = IntegerProducts<Arch, F>;
+    using F32 = typename detail::Lanes<lanes<Arch, float>>::f32;
+    using U32 = typename detail::Lanes<lanes<Arch, float>>::u32;
+    constexpr index_t size = lanes<Arch, float>;
+    constexpr index_t group = BlockTraits<F>::group;
+    constexpr int offset = Products::is_unsigned ? BlockTraits<F>::offset : 0;
+    for (index_t g = 0; g < n / group; ++g, x += group, numbers += group) {
+        Batch largest(0.0F), poison(0.0F);
+        for (index_t i = 0; i < group; i += size) {
+            const Batch values = load<Arch>(x + i);
+            largest = xsimd::max(largest, xsimd::abs(values));
+            poison = compat::fma(values, Batch(0.0F), poison);  // NaN if one is not finite
+        }
+        alignas(64) float lane[static_cast<std::size_t>(size)];
+        largest.store_aligned(lane);
+        float top = 0.0F;
+        for (index_t i = 0; i < size; ++i) top = lane[i] > top ? lane[i] : top;
+        // Below this the reciprocal would overflow; such numbers are zeros here.
+        const bool none = top < 0x1p-100F;
+        const float scale = (none ? 0.0F : top / 127.0F) + compat::reduce_add(poison);
+        const Batch inverse(none ? 0.0F : 127.0F / top);
+        Batch sum(0.0F);
+        for (index_t i = 0; i < group; i += size) {
+            const Batch y = load<Arch>(x + i) * inverse;
+            const auto values = detail::bits_as<F32>(detail::bits_of<Arch>(y));
+            const auto bits = detail::integer_bits<size>(values);
+            if constexpr (sizeof(*numbers) == 2) {
+                const auto halves = detail::without_upper_halves<size>(bits & 0xFFFFU);
+                std::memcpy(numbers + i, &halves, sizeof(halves));
+            } else {
+                detail::narrow_to_bytes<size>(bits, numbers + i);
+            }
+            const F32 rounded = (values + detail::kRoundingAid) - detail::kRoundingAid;
+            sum = sum + detail::batch_of<Arch>(detail::bits_as<U32>(rounded));
+        }
+        const float total = compat::reduce_add(sum);
+        scales[g] = scale;
+        sums[g] = scale * total;
+        // of numbers that are not finite: any integer
+        corrections[g] = scale == scale ? -offset * static_cast<std::int32_t>(total) : 0;
+    }
+}
+
+}  // namespace deltanet::cpu::kernels
