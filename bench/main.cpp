@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// deltanet_bench [SUITE] [GOOGLE BENCHMARK OPTION...]: runs a suite (scan, decode, fused, layer,
-/// state, all) and prints a line for each case:
+/// deltanet_bench [SUITE] [GOOGLE BENCHMARK OPTION...]: runs a suite (scan, decode, fused, linear,
+/// layer, state, all) and prints a line for each case:
 ///   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 /// us: microseconds per token; spread: (75th - 25th percentile) / median; cycles: of the core, per
 /// token-head or channel-token; floor_ratio: see support/suite.hpp; plain_us: the same in plain
@@ -139,11 +139,9 @@ void print_machine() {
 }
 
 int run(int argc, char** argv) {
-    const std::map<std::string_view, Suite (*)()> suites = {{"scan", scan_suite},
-                                                            {"decode", decode_suite},
-                                                            {"fused", fused_suite},
-                                                            {"layer", layer_suite},
-                                                            {"state", state_suite}};
+    const std::map<std::string_view, Suite (*)()> suites = {
+        {"scan", scan_suite},     {"decode", decode_suite}, {"fused", fused_suite},
+        {"linear", linear_suite}, {"layer", layer_suite},   {"state", state_suite}};
     const std::string_view wanted = argc > 1 && argv[1][0] != '-' ? argv[1] : "all";
     bool known = wanted == "all";
     for (const auto& [name, make] : suites) {
@@ -158,10 +156,10 @@ int run(int argc, char** argv) {
         }
     }
     if (!known) {
-        std::fprintf(
-            stderr,
-            "deltanet_bench: SUITE: expected scan, decode, fused, layer, state or all, found %s\n",
-            std::string(wanted).c_str());
+        std::fprintf(stderr,
+                     "deltanet_bench: SUITE: expected scan, decode, fused, linear, layer, state or "
+                     "all, found %s\n",
+                     std::string(wanted).c_str());
         return 2;
     }
     if (argc > 1 && argv[1][0] != '-') {

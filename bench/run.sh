@@ -17,9 +17,9 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
     shift
 fi
 case $suite in
-    scan | decode | fused | layer | state | all) ;;
+    scan | decode | fused | linear | layer | state | all) ;;
     *)
-        echo "bench/run.sh: SUITE: expected scan, decode, fused, layer, state or all, found $suite" >&2
+        echo "bench/run.sh: SUITE: expected scan, decode, fused, linear, layer, state or all, found $suite" >&2
         exit 2
         ;;
 esac

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
+#include <deltanet/cpu/integer_products.hpp>
 #include <deltanet/cpu/products.hpp>
 
 #include <algorithm>
@@ -63,6 +64,39 @@ template <class Products = cpu::PlainProducts>
     for (int burst = 0; burst < 3; ++burst) {
         best = std::max(best, product_burst<cpu::default_arch, Products>(
                                   20000, std::make_integer_sequence<int, 12>{}));
+    }
+    return best;
+}
+
+template <class Products, int... I>
+[[nodiscard]] double integer_burst(std::int64_t steps, std::integer_sequence<int, I...>) {
+    using Words = typename Products::Sum;
+    std::int32_t word = 0x01010101;
+    opaque(word);
+    const Words a = Words{} + word;
+    Words acc[] = {(Words{} + I)...};
+    const double time = seconds([&] {
+        Words r[] = {acc[I]...};
+        for (std::int64_t step = 0; step < steps; ++step) {
+            Words w = a;
+            asm volatile("" : "+v"(w));  // or the products would be taken out of the loop
+            ((r[I] = Products::add(r[I], w, a)), ...);
+        }
+        ((acc[I] = r[I]), ...);
+    });
+    for (Words& words : acc) opaque(words);
+    constexpr double ops = 2.0 * sizeof(Words) / sizeof(typename Products::number) * sizeof...(I);
+    return ops * static_cast<double>(steps) / time;
+}
+
+/// Multiplications and additions of int8 numbers a second, as one core does the dot products of
+/// Q8_0: by its instruction for them, or by pmaddwd on x86 without one, in which the way by
+/// pmaddubsw would be as long.
+[[nodiscard]] inline double integer_peak() {
+    using Products = cpu::IntegerProducts<cpu::default_arch, WeightFormat::q8_0>;
+    double best = 0.0;
+    for (int burst = 0; burst < 3; ++burst) {
+        best = std::max(best, integer_burst<Products>(20000, std::make_integer_sequence<int, 8>{}));
     }
     return best;
 }

@@ -43,6 +43,7 @@ using Suite = std::vector<CaseMaker>;
 [[nodiscard]] Suite scan_suite();
 [[nodiscard]] Suite decode_suite();
 [[nodiscard]] Suite fused_suite();
+[[nodiscard]] Suite linear_suite();
 [[nodiscard]] Suite layer_suite();
 [[nodiscard]] Suite state_suite();
 
