@@ -152,9 +152,9 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     }
 
     /// f(columns, panels) for each value head's share of units [first, last): the units of one head
-    /// stand side by side, and go together. `panels` counts those before it.
+    /// stand side by side, and go together. `panels` counts those before it. Returns all of them.
     template <class F>
-    void for_each_head(index_t key_head, index_t first_unit, index_t last_unit, F&& f) const {
+    index_t for_each_head(index_t key_head, index_t first_unit, index_t last_unit, F&& f) const {
         index_t panels = 0;
         for (index_t unit = first_unit; unit < last_unit;) {
             Columns c = columns(key_head, unit);
@@ -165,6 +165,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             panels += (c.width + panel_cols - 1) / panel_cols;
             unit += units;
         }
+        return panels;
     }
 
     /// The state of all columns stays in scratch memory, panel by panel, until the last chunk of
@@ -181,8 +182,10 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         const auto panels_at = [&](index_t panel) {
             return scratch.state + panel * d_k_ * panel_cols;
         };
-        const auto for_each = [&](auto&& f) { for_each_head(key_head, item.first, item.last, f); };
-        for_each([&](const Columns& c, index_t panel) {
+        const auto for_each = [&](auto&& f) {
+            return for_each_head(key_head, item.first, item.last, f);
+        };
+        const index_t n_panels = for_each([&](const Columns& c, index_t panel) {
             kernels::chunk_load_state<Arch>(Items::state_columns(state, sequence, c), fresh,
                                             c.width, d_k_, panels_at(panel));
         });
@@ -196,7 +199,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             } else {
                 Call::prepare_keys(t, n_tokens, key_head, scratch);
             }
-            const index_t n_next = std::min(chunk, end - done - n_tokens);
+            const NextTokens next{t + n_tokens, std::min(chunk, end - done - n_tokens)};
             for_each([&](const Columns& c, index_t panel) {
                 if (window_.records != nullptr) {
                     if (gate_ == kernels::GateKind::per_channel) scratch.use(record.keys(c.head));
@@ -204,7 +207,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
                 } else {
                     Call::prepare_gates(t, n_tokens, key_head, c.h, scratch);
                 }
-                chunk_head(t, n_tokens, n_next, key_head, c, panels_at(panel), scratch);
+                chunk_head(t, n_tokens, next, key_head, c, panel, n_panels, scratch);
             });
         }
         for_each([&](const Columns& c, index_t panel) {
@@ -213,21 +216,33 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         });
     }
 
+    /// Tokens [first, first + n), whose inputs are fetched meanwhile.
+    struct NextTokens {
+        index_t first;
+        index_t n;
+    };
+
+    /// The panels of one value head's columns, behind `first_panel` of the item's `n_panels`.
     template <class ChunkScratch>
-    void chunk_head(index_t t, index_t n_tokens, index_t n_next, index_t key_head, const Columns& c,
-                    T* panels, const ChunkScratch& scratch) const noexcept {
+    void chunk_head(index_t t, index_t n_tokens, const NextTokens& next, index_t key_head,
+                    const Columns& c, index_t first_panel, index_t n_panels,
+                    const ChunkScratch& scratch) const noexcept {
         const index_t parts = (c.width + panel_cols - 1) / panel_cols;
-        const index_t tn = n_next > 0 ? t + n_tokens : t;
-        const kernels::NextRows<T> next[4] = {
-            {args_.v.ptr(tn, c.h, c.first), args_.v.stride(0), n_next, c.width},
-            {args_.output.ptr(tn, c.h, c.first), args_.output.stride(0), n_next, c.width},
-            {args_.k.ptr(tn, key_head), args_.k.stride(0), n_next, d_k_},
-            {args_.q.ptr(tn, key_head), args_.q.stride(0), n_next, d_k_}};
+        const index_t tn = next.n > 0 ? next.first : t;
+        // The keys' and queries' lines are shared by the panels of all value heads.
+        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+        const index_t each = ((d_k_ + line - 1) / line + n_panels - 1) / n_panels * line;
+        const auto columns = [&](const auto& view, index_t head, index_t first, index_t n,
+                                 index_t width, index_t part) {
+            return kernels::NextColumns<T>::part(view.ptr(tn, head, first), view.stride(0), n,
+                                                 width, part);
+        };
         for (index_t part = 0; part < parts; ++part) {
             const index_t col = part * panel_cols;
+            const index_t panel = first_panel + part;
             kernels::chunk_panel(
                 kernels::ChunkPanel<T>{
-                    .state = panels + d_k_ * col,
+                    .state = scratch.state + (first_panel * panel_cols + col) * d_k_,
                     .v = args_.v.ptr(t, c.h, c.first + col),
                     .v_stride = args_.v.stride(0),
                     .output = args_.output.ptr(t, c.h, c.first + col),
@@ -235,10 +250,27 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
                     .width = std::min(panel_cols, c.width - col),
                     .n_tokens = n_tokens,
                     .d_k = d_k_,
-                    .next = {next[0].share(part, parts), next[1].share(part, parts),
-                             next[2].share(part, parts), next[3].share(part, parts)}},
+                    .next = {.columns = {columns(args_.v, c.h, c.first, c.width, panel_cols, part),
+                                         columns(args_.output, c.h, c.first, c.width, panel_cols,
+                                                 part),
+                                         {args_.beta.ptr(tn, c.h), args_.beta.stride(0), 0},
+                                         columns(args_.k, key_head, 0, d_k_, each, panel),
+                                         columns(args_.q, key_head, 0, d_k_, each, panel),
+                                         next_decays(tn, c.h, part)},
+                             .n_tokens = std::max<index_t>(next.n, 1)}},
                 scratch);
         }
+    }
+
+    [[nodiscard]] kernels::NextColumns<T> next_decays(index_t t, index_t h,
+                                                      index_t part) const noexcept {
+        if (gate_ == kernels::GateKind::per_channel) {
+            const View<const T, 3>& decay_log = args_.decay_log.channels();
+            return kernels::NextColumns<T>::part(decay_log.ptr(t, h), decay_log.stride(0), d_k_,
+                                                 panel_cols, part);
+        }
+        const View<const T, 2> decay_log = args_.decay_log.heads();
+        return {decay_log.ptr(t, h), decay_log.stride(0), 0};
     }
 
     [[nodiscard]] index_t panels_per_head() const noexcept {

@@ -105,13 +105,16 @@ DELTANET_FORCE_INLINE void pack_rows(const float* from, index_t from_stride, flo
     }
 }
 
-/// from [n] -> words [n / 2] of elements 2 i and 2 i + 1. n is even.
+/// from [n] -> words of elements 2 i and 2 i + 1, with zeros behind the last up to `padded`
+/// elements, an even number.
 template <class Arch>
-DELTANET_FORCE_INLINE void pack_neighbours(const float* from, float* to, index_t n) noexcept {
+DELTANET_FORCE_INLINE void pack_neighbours(const float* from, float* to, index_t n,
+                                           index_t padded) noexcept {
     auto* const pairs = reinterpret_cast<bf16*>(to);
     for_each_vector<Arch, float>(n, [=](index_t i, auto count) noexcept {
         store<Arch>(pairs + i, load<Arch>(from + i, count), count);
     });
+    for (index_t i = n; i < padded; ++i) pairs[i] = bf16{};
 }
 
 }  // namespace deltanet::cpu

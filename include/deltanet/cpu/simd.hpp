@@ -5,7 +5,7 @@
 /// element lies in a full vector or in the tail, its arithmetic is the same instructions.
 #pragma once
 
-#include <deltanet/cpu/xsimd_compat.hpp>
+#include <deltanet/cpu/exp.hpp>
 
 #include <type_traits>
 
@@ -57,6 +57,21 @@ DELTANET_FORCE_INLINE void for_each_vector(index_t n, F&& f) noexcept {
     if (i < n) f(i, n - i);
 }
 
+/// n rounded up to whole vectors.
+template <class Arch, class T>
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t whole_vectors(index_t n) noexcept {
+    return (n + lanes<Arch, T> - 1) / lanes<Arch, T> * lanes<Arch, T>;
+}
+
+/// Lane 0, without a detour through memory.
+template <class T, class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE T first_lane(const xsimd::batch<T, Arch>& x) noexcept {
+    typedef T Lanes __attribute__((vector_size(sizeof(typename xsimd::batch<T, Arch>::register_type)),
+                                   may_alias));
+    const typename xsimd::batch<T, Arch>::register_type reg = x;
+    return reinterpret_cast<const Lanes&>(reg)[0];
+}
+
 /// n elements, or zeros.
 template <class Arch, class T>
 DELTANET_FORCE_INLINE void copy(const T* from, T* to, index_t n) noexcept {
@@ -86,14 +101,14 @@ template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> sigmoid(
     const xsimd::batch<T, Arch>& x) noexcept {
     const xsimd::batch<T, Arch> one(T(1));
-    return one / (one + xsimd::exp(-x));
+    return one / (one + cpu::exp(-x));
 }
 
 /// x sigmoid(x).
 template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> silu(
     const xsimd::batch<T, Arch>& x) noexcept {
-    return x / (xsimd::batch<T, Arch>(T(1)) + xsimd::exp(-x));
+    return x / (xsimd::batch<T, Arch>(T(1)) + cpu::exp(-x));
 }
 
 /// log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|)): the exponent is never positive, and for very
@@ -102,7 +117,7 @@ template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> softplus(
     const xsimd::batch<T, Arch>& x) noexcept {
     const xsimd::batch<T, Arch> zero(T(0));
-    return xsimd::max(x, zero) + xsimd::log1p(xsimd::exp(-xsimd::abs(x)));
+    return xsimd::max(x, zero) + xsimd::log1p(cpu::exp(-xsimd::abs(x)));
 }
 
 }  // namespace deltanet::cpu

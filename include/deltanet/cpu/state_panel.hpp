@@ -57,21 +57,29 @@ DELTANET_FORCE_INLINE void load_state_panel(const StateColumns<S>& from, index_t
     }
 }
 
-/// And back, rounded to nearest; up to Cols columns and nothing behind them.
+/// Rows [first, last) of a state that is not int8 back, rounded to nearest; up to Cols columns and
+/// nothing behind them.
+template <class Arch, index_t Cols, class T, class S>
+DELTANET_FORCE_INLINE void write_state_rows(const T* panel, const StateColumns<S>& to,
+                                            index_t width, index_t first, index_t last) noexcept {
+    const index_t count = width < Cols ? width : Cols;
+    for (index_t i = first; i < last; ++i) {
+        S* const row = to.row(i);
+        const T* const from = panel + i * Cols;
+        for_each_vector<Arch, T>(count, [=](index_t c, auto n) noexcept {
+            store<Arch>(row + c, load<Arch>(from + c), n);
+        });
+    }
+}
+
+/// All rows.
 template <class Arch, index_t Cols, class T, class S>
 DELTANET_FORCE_INLINE void store_state_panel(const T* panel, const StateColumns<S>& to,
                                              index_t width, index_t d_k) noexcept {
-    const index_t count = width < Cols ? width : Cols;
     if constexpr (std::is_same_v<S, i8>) {
-        store_quantized<Arch, Cols>(panel, to, count, d_k);
+        store_quantized<Arch, Cols>(panel, to, width < Cols ? width : Cols, d_k);
     } else {
-        for (index_t i = 0; i < d_k; ++i) {
-            S* const row = to.row(i);
-            const T* const from = panel + i * Cols;
-            for_each_vector<Arch, T>(count, [=](index_t c, auto n) noexcept {
-                store<Arch>(row + c, load<Arch>(from + c), n);
-            });
-        }
+        write_state_rows<Arch, Cols>(panel, to, width, 0, d_k);
     }
 }
 

@@ -30,6 +30,9 @@ inline constexpr index_t recurrent_tokens = 16;
 /// arithmetic.
 inline constexpr index_t pending_rows = 8;
 
+/// Rows of the state that the chunked form copies at a time, for all panels of a head.
+inline constexpr index_t state_rows = 8;
+
 /// Streams in which the recurrent form fetches the next head's state.
 inline constexpr index_t fetch_streams = 4;
 

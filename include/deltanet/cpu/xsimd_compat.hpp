@@ -99,6 +99,16 @@ template <class T, class Arch>
     }
 }
 
+/// Keeps the compiler from knowing how a pointer was computed, and so from computing with it.
+template <class P>
+DELTANET_FORCE_INLINE void hide(P& pointer) noexcept {
+#if defined(__GNUC__) || defined(__clang__)
+    asm("" : "+r"(pointer));
+#else
+    static_cast<void>(pointer);
+#endif
+}
+
 /// Stops g++ from loading x again at each of its uses, as operand of a multiply-add: in a tile of 4
 /// rows it would load 3 times for 2 multiply-adds where a core loads twice in that time (scan and
 /// verification of 4 tokens on a Zen 3 core: 22.3 and 17.3 thousand cycles a head).

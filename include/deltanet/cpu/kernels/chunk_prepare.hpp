@@ -7,50 +7,30 @@
 /// to i:
 ///   -A_ij = -beta_i e^{D_ij} kk_ij  (j < i, else 0)      P_ij = scale e^{D_ij} qk_ij  (j <= i,
 ///   else 0) e^{G_i},  e^{G_C - G_i},  e^{G_C}
-/// Every exponent is a sum of log decays, none a difference of two sums: with decays of -3000 among
-/// tiny ones a difference of float sums is wrong by 1e-4. It is never positive either: the mask
-/// comes first. All gate arithmetic of the chunked form is here and, for decays per key channel, in
+/// All of these powers are products of the tokens' own decays e^g, at most 1 each: one exponential a
+/// token, none of a positive number, and no difference of two sums, which with decays of -3000 among
+/// tiny ones is wrong by 1e-4. All gate arithmetic of the chunked form is here and, for decays per key channel, in
 /// chunk_prepare_channels.hpp.
 #pragma once
 
 #include <deltanet/cpu/kernels/chunk_scratch.hpp>
-#include <deltanet/cpu/kernels/gemm_micro.hpp>
-#include <deltanet/cpu/transpose.hpp>
+#include <deltanet/cpu/kernels/lower_dots.hpp>
+
+#include <algorithm>
 
 namespace deltanet::cpu::kernels {
 
-/// The lower triangle of at^T kt, diagonal included, in steps of whole register tiles. at, kt
-/// [n_words, C].
-template <class Arch, class T, index_t C, class Products>
-void lower_product(const T* at, const T* kt, T* product, index_t n_tokens,
-                   index_t n_words) noexcept {
-    // A chunk may be narrower than a panel of state columns.
-    constexpr index_t batches = C / lanes<Arch, T> < tuning::tile_batches<Arch>
-                                    ? C / lanes<Arch, T>
-                                    : tuning::tile_batches<Arch>;
-    constexpr index_t cols = batches * lanes<Arch, T>;
-    static_assert(C % cols == 0);
-    for (index_t col = 0; col < n_tokens; col += cols) {
-        for_each_row_tile<tuning::tile_rows<Arch>>(
-            n_tokens - col, [=](auto rows, index_t row0) noexcept {
-                const index_t row = col + row0;
-                RegisterTile<Arch, T, rows.value, static_cast<int>(batches)> tile;
-                tile.zero();
-                tile.template add_product<Products>(at + row, 1, C, kt + col, C, n_words);
-                tile.store_to(product + row * C + col, C);
-            });
-    }
-}
-
-/// k, q [C, d_k] with token strides -> scratch kt, qt and their words.
-template <class Arch, class T, index_t C, class Products>
-void chunk_read_words(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
-                      index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
-    transpose(k, k_stride, scratch.kt, C, n_tokens, d_k);
-    transpose(q, q_stride, scratch.qt, C, n_tokens, d_k);
-    if constexpr (Products::depth == 2) {
-        pack_rows<Arch>(scratch.kt, C, scratch.kt_words, C, d_k, n_tokens);
-        pack_rows<Arch>(scratch.qt, C, scratch.qt_words, C, d_k, n_tokens);
+/// k [n_tokens, d_k] with a token stride -> dense rows of words, zeros up to a whole line.
+template <class Products, class Arch, class T>
+DELTANET_KERNEL void chunk_read_rows(const T* k, index_t k_stride, T* words, index_t row_words,
+                                     index_t n_tokens, index_t d_k) noexcept {
+    for (index_t i = 0; i < n_tokens; ++i, k += k_stride, words += row_words) {
+        if constexpr (Products::depth == 2) {
+            pack_neighbours<Arch>(k, words, d_k, 2 * row_words);
+        } else {
+            for (index_t d = 0; d < row_words; d += lanes<Arch, T>)
+                load<Arch>(k + d, d_k - d).store_aligned(words + d);
+        }
     }
 }
 
@@ -58,82 +38,91 @@ void chunk_read_words(const T* k, index_t k_stride, const T* q, index_t q_stride
 template <class Arch, class T, index_t C, class Products>
 void chunk_products(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
                     index_t d_k, const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
-    chunk_read_words(k, k_stride, q, q_stride, n_tokens, d_k, scratch);
-    if constexpr (Products::depth == 2)
-        pack_rows<Arch>(k, k_stride, scratch.k_words, d_k, n_tokens, d_k);
-    const index_t n_words = scratch.words(d_k);
-    lower_product<Arch, T, C, Products>(scratch.kt_words, scratch.kt_words, scratch.kk, n_tokens,
-                                        n_words);
-    lower_product<Arch, T, C, Products>(scratch.qt_words, scratch.kt_words, scratch.qk, n_tokens,
-                                        n_words);
+    const index_t row_words = scratch.row_words(d_k);
+    chunk_read_rows<Products, Arch>(k, k_stride, scratch.k_words, row_words, n_tokens, d_k);
+    chunk_read_rows<Products, Arch>(q, q_stride, scratch.q_words, row_words, n_tokens, d_k);
+    if constexpr (Products::depth == 2) {
+        pack_rows<Arch>(k, k_stride, scratch.write_words, scratch.write_stride(d_k), n_tokens, d_k);
+    }
+    lower_dots<Arch, T, C, Products>(scratch.k_words, scratch.k_words, row_words, scratch.kk,
+                                     n_tokens, row_words);
+    lower_dots<Arch, T, C, Products>(scratch.q_words, scratch.k_words, row_words, scratch.qk,
+                                     n_tokens, row_words);
 }
 
-/// e^{G_i}, e^{G_C - G_i} with their factors, e^{G_C}.
+/// 0, 1, 2, ... N - 1.
+template <class Arch, class T, index_t N>
+struct Ascending {
+    constexpr Ascending() noexcept {
+        for (index_t i = 0; i < N; ++i) values[i] = static_cast<T>(i);
+    }
+    alignas(64) T values[static_cast<std::size_t>(N)] = {};
+};
+template <class Arch, class T, index_t N>
+inline constexpr Ascending<Arch, T, N> ascending{};
+
+/// Rows of A and P, columns [j, j + lanes), of which those above row j are 0; with j = 0 also the
+/// factors of what is read, and with any those of what is written.
 template <class Arch, class T, index_t C, class Products>
-void chunk_decays(index_t n_tokens, index_t d_k, T scale,
-                  const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+DELTANET_FORCE_INLINE void chunk_gate_columns(
+    index_t j, index_t n_tokens, T scale,
+    const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
-    T before = T(0);  // log decay from the start of the chunk to token i, i included
-    T after = T(0);   // from behind token i to the end of the chunk
-    for (index_t i = 0; i < n_tokens; ++i) scratch.read_q[i] = before += scratch.gate_log[i];
-    for (index_t i = n_tokens - 1; i >= 0; --i) {
-        scratch.write[i] = after;
-        after += scratch.gate_log[i];
+    const Batch zero(T(0));
+    const Batch one(T(1));
+    const Batch columns = Batch::load_aligned(ascending<Arch, T, C>.values + j);
+    for (index_t i = 0; i < std::min(j, n_tokens); ++i) {
+        zero.store_aligned(scratch.minus_a + i * C + j);
+        zero.store_aligned(scratch.p + i * C + j);
     }
-    for (index_t i = n_tokens; i < C; ++i) scratch.read_q[i] = scratch.write[i] = T(0);
-    for (index_t i = 0; i < n_tokens; i += lanes<Arch, T>) {
-        const Batch decay = xsimd::exp(Batch::load_aligned(scratch.read_q + i));
-        (-(Batch::load_aligned(scratch.beta + i) * decay)).store_aligned(scratch.read_k + i);
-        (Batch(scale) * decay).store_aligned(scratch.read_q + i);
-        xsimd::exp(Batch::load_aligned(scratch.write + i)).store_aligned(scratch.write + i);
+    Batch decay = one;  // e^{D_ij} = e^{D_(i - 1) j} e^{g_i} for j < i, 1 for j = i
+    for (index_t i = j; i < n_tokens; ++i) {
+        const Batch here(static_cast<T>(i));
+        const auto is_past = columns < here;
+        decay = xsimd::select(is_past, decay * Batch(scratch.decay_of[i]), one);
+        const Batch kk = Batch::load_aligned(scratch.kk + i * C + j);
+        const Batch qk = Batch::load_aligned(scratch.qk + i * C + j);
+        const Batch a = Batch(-scratch.beta[i]) * (decay * kk);
+        const Batch p = Batch(scale) * (decay * qk);
+        xsimd::select(is_past, a, zero).store_aligned(scratch.minus_a + i * C + j);
+        xsimd::select(columns <= here, p, zero).store_aligned(scratch.p + i * C + j);
+        if (j == 0) {
+            const T read = scratch.decay_of[0] * first_lane(decay);  // e^{G_i}
+            scratch.read_k[i] = -scratch.beta[i] * read;
+            scratch.read_q[i] = scale * read;
+        }
     }
-    const Batch total = xsimd::exp(Batch(before));
-    for_each_vector<Arch, T>(
-        d_k, [&](index_t d, auto count) noexcept { store<Arch>(scratch.total + d, total, count); });
+    decay.store_aligned(scratch.write + j);  // e^{G_C - G_j}
 }
 
 /// decay_log, beta [C] with strides -> the gates of the scratch.
 template <class Arch, class T, index_t C, class Products>
-void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta, index_t beta_stride,
-                index_t n_tokens, index_t d_k, T scale,
-                const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
+DELTANET_KERNEL void chunk_gate(const T* decay_log, index_t decay_stride, const T* beta,
+                                index_t beta_stride, index_t n_tokens, index_t d_k, T scale,
+                                const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
     using Batch = xsimd::batch<T, Arch>;
-    for (index_t i = 0; i < C; ++i) {
-        scratch.gate_log[i] = i < n_tokens ? decay_log[i * decay_stride] : T(0);
-        scratch.beta[i] = i < n_tokens ? beta[i * beta_stride] : T(0);
-        scratch.position[i] = static_cast<T>(i);
-    }
-    alignas(64) T log_decay[static_cast<std::size_t>(C)] =
-        {};  // row i of D: D[i, j] = D[i - 1, j] + g_i for j < i, D[i, i] = 0
-    const Batch zero(T(0));
     for (index_t i = 0; i < n_tokens; ++i) {
-        const Batch here(static_cast<T>(i));
-        const Batch gate(scratch.gate_log[i]);
-        const Batch factor_a(-scratch.beta[i]);
-        const Batch factor_p(scale);
-        T* const a_row = scratch.minus_a + i * C;
-        T* const p_row = scratch.p + i * C;
-        index_t j = 0;
-        for (; j <= i; j += lanes<Arch, T>) {
-            const auto is_past = Batch::load_aligned(scratch.position + j) < here;
-            const auto is_here = Batch::load_aligned(scratch.position + j) == here;
-            const Batch sum =
-                xsimd::select(is_past, Batch::load_aligned(log_decay + j) + gate, zero);
-            sum.store_aligned(log_decay + j);
-            const Batch decay = xsimd::exp(sum);
-            const Batch kk = Batch::load_aligned(scratch.kk + i * C + j);
-            const Batch qk = Batch::load_aligned(scratch.qk + i * C + j);
-            xsimd::select(is_past, factor_a * decay * kk, zero).store_aligned(a_row + j);
-            xsimd::select(is_past || is_here, factor_p * decay * qk, zero).store_aligned(p_row + j);
-        }
-        for (; j < C; j += lanes<Arch, T>) {
-            zero.store_aligned(a_row + j);
-            zero.store_aligned(p_row + j);
-        }
-        if constexpr (Products::depth == 2)
-            pack_neighbours<Arch>(p_row, scratch.p_words + i * scratch.words(C), C);
+        scratch.decay_of[i] = decay_log[i * decay_stride];
+        scratch.beta[i] = beta[i * beta_stride];
     }
-    chunk_decays<Arch>(n_tokens, d_k, scale, scratch);
+    for (index_t i = 0; i < n_tokens; i += lanes<Arch, T>)
+        cpu::exp(Batch::load_aligned(scratch.decay_of + i)).store_aligned(scratch.decay_of + i);
+    for (index_t j = 0; j < n_tokens; j += lanes<Arch, T>)
+        chunk_gate_columns(j, n_tokens, scale, scratch);
+    const Batch total(scratch.decay_of[0] * scratch.write[0]);  // e^{G_C}
+    for_each_vector<Arch, T>(
+        d_k, [&](index_t d, auto count) noexcept { store<Arch>(scratch.total + d, total, count); });
+    // What is behind the last token is multiplied by zeros, where it is multiplied.
+    for (index_t j = whole_vectors<Arch, T>(n_tokens); j < C; j += lanes<Arch, T>) {
+        for (index_t i = 0; i < n_tokens; ++i) {
+            Batch(T(0)).store_aligned(scratch.minus_a + i * C + j);
+            Batch(T(0)).store_aligned(scratch.p + i * C + j);
+        }
+    }
+    if constexpr (Products::depth == 2) {
+        for (index_t i = 0; i < n_tokens; ++i)
+            pack_neighbours<Arch>(scratch.p + i * C, scratch.p_words + i * scratch.words(C), C, C);
+    }
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -22,7 +22,7 @@ void chunk_decayed_products(const T* k, const T* q, index_t i, index_t d_k, T be
     using Batch = xsimd::batch<T, Arch>;
     const T* const decay = scratch.decay;
     for (index_t j = 0; j < i; ++j) {
-        T* const w = scratch.write_keys + j * d_k;
+        T* const w = scratch.write_keys + j * scratch.write_stride(d_k);
         Batch kw(T(0));
         Batch qw(T(0));
         for_each_vector<Arch, T>(d_k, [&](index_t d, auto count) noexcept {
@@ -34,7 +34,7 @@ void chunk_decayed_products(const T* k, const T* q, index_t i, index_t d_k, T be
         scratch.minus_a[i * C + j] = -beta * compat::reduce_add(kw);
         scratch.p[i * C + j] = scale * compat::reduce_add(qw);
     }
-    copy<Arch>(k, scratch.write_keys + i * d_k, d_k);
+    copy<Arch>(k, scratch.write_keys + i * scratch.write_stride(d_k), d_k);
     fill_zero<Arch>(scratch.minus_a + i * C + i, C - i);
     fill_zero<Arch>(scratch.p + i * C + i, C - i);
     scratch.p[i * C + i] = scale * dot<Arch>(k, q, d_k);
@@ -53,14 +53,14 @@ void chunk_channels(const T* k, index_t k_stride, const T* q, index_t q_stride, 
         const T* const k_i = k + i * k_stride;
         const T* const q_i = q + i * q_stride;
         const T* const g = decay_log + i * decay_stride;
+        const index_t row = i * scratch.write_stride(d_k);
         for_each_vector<Arch, T>(d_k, [&](index_t d, auto count) noexcept {
-            const auto decay = xsimd::exp(load<Arch>(g + d, count));
+            const auto decay = cpu::exp(load<Arch>(g + d, count));
             const auto total = load<Arch>(scratch.total + d, count) * decay;
             store<Arch>(scratch.decay + d, decay, count);
             store<Arch>(scratch.total + d, total, count);
-            store<Arch>(scratch.read_keys + i * d_k + d, total * load<Arch>(k_i + d, count), count);
-            store<Arch>(scratch.read_queries + i * d_k + d, total * load<Arch>(q_i + d, count),
-                        count);
+            store<Arch>(scratch.read_keys + row + d, total * load<Arch>(k_i + d, count), count);
+            store<Arch>(scratch.read_queries + row + d, total * load<Arch>(q_i + d, count), count);
         });
         const T beta_i = beta[i * beta_stride];
         scratch.beta[i] = beta_i;
@@ -69,13 +69,16 @@ void chunk_channels(const T* k, index_t k_stride, const T* q, index_t q_stride, 
         scratch.write[i] = T(1);
         chunk_decayed_products(k_i, q_i, i, d_k, beta_i, scale, scratch);
         if constexpr (Products::depth == 2)
-            pack_neighbours<Arch>(scratch.p + i * C, scratch.p_words + i * scratch.words(C), C);
+            pack_neighbours<Arch>(scratch.p + i * C, scratch.p_words + i * scratch.words(C), C, C);
     }
-    chunk_read_words(scratch.read_keys, d_k, scratch.read_queries, d_k, n_tokens, d_k, scratch);
     if constexpr (Products::depth == 2) {
-        pack_rows<Arch>(scratch.write_keys, d_k, scratch.k_words, d_k, n_tokens, d_k);
-    } else {
-        transpose(scratch.write_keys, d_k, scratch.k_words, C, n_tokens, d_k);
+        const index_t stride = scratch.write_stride(d_k);
+        const index_t row_words = scratch.row_words(d_k);
+        chunk_read_rows<Products, Arch>(scratch.read_keys, stride, scratch.k_words, row_words,
+                                        n_tokens, d_k);
+        chunk_read_rows<Products, Arch>(scratch.read_queries, stride, scratch.q_words, row_words,
+                                        n_tokens, d_k);
+        pack_rows<Arch>(scratch.write_keys, stride, scratch.write_words, stride, n_tokens, d_k);
     }
 }
 

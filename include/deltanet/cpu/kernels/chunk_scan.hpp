@@ -15,55 +15,99 @@
 #include <deltanet/cpu/kernels/chunk_solve.hpp>
 #include <deltanet/cpu/state_panel.hpp>
 
+#include <algorithm>
+
 namespace deltanet::cpu::kernels {
+
+/// f(column, panel, first, last) for all panels of a head in blocks of rows: memory is walked through
+/// in its order, not in pieces of a panel's width at a time.
+template <index_t Cols, class T, class F>
+DELTANET_FORCE_INLINE void for_each_state_block(index_t width, index_t d_k, T* panels, F f) noexcept {
+    for (index_t first = 0; first < d_k; first += tuning::state_rows) {
+        const index_t last = std::min(first + tuning::state_rows, d_k);
+        for (index_t col = 0; col < width; col += Cols) f(col, panels + d_k * col, first, last);
+    }
+}
 
 /// state [d_k, width] -> panels [width / panel_cols, d_k, panel_cols], zeros behind the last
 /// column; for a fresh sequence all zeros, and the state is not read.
 template <class Arch, class T, class S>
-void chunk_load_state(const StateColumns<S>& state, bool fresh, index_t width, index_t d_k,
-                      T* panels) noexcept {
+DELTANET_KERNEL void chunk_load_state(const StateColumns<S>& state, bool fresh, index_t width,
+                                      index_t d_k, T* panels) noexcept {
     constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    for (index_t col = 0; col < width; col += cols, panels += d_k * cols) {
-        if (fresh) {
-            fill_zero<Arch>(panels, d_k * cols);
-        } else {
-            load_state_panel<Arch, cols>(state.from(col), width - col, d_k, panels);
-        }
+    if (fresh) {
+        fill_zero<Arch>(panels, d_k * ((width + cols - 1) / cols * cols));
+    } else if constexpr (std::is_same_v<S, i8>) {
+        for (index_t col = 0; col < width; col += cols)
+            load_state_panel<Arch, cols>(state.from(col), width - col, d_k, panels + d_k * col);
+    } else {
+        for_each_state_block<cols>(
+            width, d_k, panels, [&](index_t col, T* panel, index_t first, index_t last) noexcept {
+                read_state_rows<Arch, cols>(state.from(col), width - col, first, last, panel);
+            });
     }
 }
 
 /// And back.
 template <class Arch, class T, class S>
-void chunk_store_state(const T* panels, const StateColumns<S>& state, index_t width,
-                       index_t d_k) noexcept {
+DELTANET_KERNEL void chunk_store_state(const T* panels, const StateColumns<S>& state, index_t width,
+                                       index_t d_k) noexcept {
     constexpr index_t cols = tuning::tile_batches<Arch> * lanes<Arch, T>;
-    for (index_t col = 0; col < width; col += cols, panels += d_k * cols)
-        store_state_panel<Arch, cols>(panels, state.from(col), width - col, d_k);
+    if constexpr (std::is_same_v<S, i8>) {
+        for (index_t col = 0; col < width; col += cols)
+            store_state_panel<Arch, cols>(panels + d_k * col, state.from(col), width - col, d_k);
+    } else {
+        for_each_state_block<cols>(
+            width, d_k, panels,
+            [&](index_t col, const T* panel, index_t first, index_t last) noexcept {
+                write_state_rows<Arch, cols>(panel, state.from(col), width - col, first, last);
+            });
+    }
 }
 
-/// Rows of a tensor that the next chunk will touch, or some columns of them. Their lines are
-/// fetched while this chunk computes: rows of a model's tensors are too far apart for the hardware
-/// to guess.
+/// Columns of a tensor whose rows the next chunk will touch: the line that they begin in and the one
+/// that they end in, which is all of them where a panel has its share.
 template <class T>
-struct NextRows {
+struct NextColumns {
     const T* data = nullptr;
     index_t stride = 0;
-    index_t n_rows = 0;
-    index_t n_cols = 0;
+    index_t last = 0;  ///< from the first to the last column, elements
 
-    /// The columns that panel `part` of `parts` fetches.
-    [[nodiscard]] DELTANET_FORCE_INLINE NextRows share(index_t part, index_t parts) const noexcept {
-        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
-        const index_t lines = (n_cols + line - 1) / line;
-        const index_t first = lines * part / parts;
-        return {data + first * line, stride, n_rows, (lines * (part + 1) / parts - first) * line};
+    /// The part-th of several `each` columns that are whole lines, of n in all.
+    [[nodiscard]] static DELTANET_FORCE_INLINE NextColumns part(const T* data, index_t stride,
+                                                                index_t n, index_t each,
+                                                                index_t part) noexcept {
+        const index_t first = std::min(part * each, n - 1);
+        return {data + first, stride, std::min(first + each, n) - 1 - first};
     }
+    DELTANET_FORCE_INLINE void prefetch(index_t row) const noexcept {
+        const T* const p = data + row * stride;
+        __builtin_prefetch(p, 0, 2);
+        __builtin_prefetch(p + last, 0, 2);
+    }
+};
 
-    /// Row i, into the second-level cache.
-    DELTANET_FORCE_INLINE void prefetch(index_t i) const noexcept {
-        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
-        if (i >= n_rows) return;
-        for (index_t c = 0; c < n_cols; c += line) __builtin_prefetch(data + i * stride + c, 0, 2);
+/// What the next chunk will touch, fetched into the second-level cache while this one computes: rows
+/// of a model's tensors are too far apart for the hardware to guess. Without a branch: a guess that
+/// goes wrong costs more than the few lines that are asked for twice.
+template <class T>
+struct NextChunk {
+    NextColumns<T> columns[6];
+    index_t n_tokens = 1;  ///< at least 1
+};
+
+/// Asks for row `row + r` of three of the tensors. A type and no lambda: g++ takes a function that
+/// only prefetches for one without effect, and drops calls of it that it has not inlined yet.
+template <class T>
+struct RowsAhead {
+    const NextColumns<T>* columns;
+    index_t row;
+    index_t n_tokens;
+    DELTANET_FORCE_INLINE void operator()(int r) const noexcept {
+        const index_t i = std::min(row + r, n_tokens - 1);
+        columns[0].prefetch(i);
+        columns[1].prefetch(i);
+        columns[2].prefetch(i);
     }
 };
 
@@ -78,24 +122,24 @@ struct ChunkPanel {
     index_t width;  ///< at most panel_cols
     index_t n_tokens;
     index_t d_k;
-    NextRows<T> next[4];  ///< what to fetch meanwhile
+    NextChunk<T> next;
 };
 
 /// u of tokens [row, row + Rows).
 template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
-void chunk_update(const ChunkPanel<T>& panel, const T* state_words,
+DELTANET_KERNEL void chunk_update(const ChunkPanel<T>& panel, const T* state_words,
                   const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
     const index_t width = Whole ? cols : panel.width;  // tests of a whole panel's width fold away
-    for (const NextRows<T>& next : panel.next) {
-        for (index_t r = 0; r < Rows; ++r) next.prefetch(row + r);
-    }
+    const index_t row_words = scratch.row_words(panel.d_k);
     Tile u;
     u.zero();
-    u.template add_product<Products>(scratch.kt_words + row, 1, C, state_words, cols,
-                                     scratch.words(panel.d_k));
+    u.template add_product_while<Products>(scratch.k_words + row * row_words, row_words, 1,
+                                           state_words, cols, scratch.words(panel.d_k), Rows,
+                                           RowsAhead<T>{panel.next.columns, row,
+                                                        panel.next.n_tokens});
     const T* const v = panel.v + row * panel.v_stride;
     u.each([&](Batch& acc, int r, int b) noexcept {
         const index_t c = b * lanes<Arch, T>;
@@ -111,14 +155,17 @@ void chunk_update(const ChunkPanel<T>& panel, const T* state_words,
 
 /// o of tokens [row, row + Rows), of which u is known, as P has a diagonal.
 template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
-void chunk_output(const ChunkPanel<T>& panel, const T* state_words,
+DELTANET_KERNEL void chunk_output(const ChunkPanel<T>& panel, const T* state_words,
                   const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
+    const index_t row_words = scratch.row_words(panel.d_k);
     Tile o;
     o.zero();
-    o.template add_product<Products>(scratch.qt_words + row, 1, C, state_words, cols,
-                                     scratch.words(panel.d_k));
+    o.template add_product_while<Products>(scratch.q_words + row * row_words, row_words, 1,
+                                           state_words, cols, scratch.words(panel.d_k), Rows,
+                                           RowsAhead<T>{panel.next.columns + 3, row,
+                                                        panel.next.n_tokens});
     o.scale_rows(scratch.read_q + row);
     o.template add_product<Products>(scratch.p_words + row * scratch.words(C), scratch.words(C), 1,
                                      scratch.u_words, cols, scratch.words(row + Rows));
@@ -126,23 +173,20 @@ void chunk_output(const ChunkPanel<T>& panel, const T* state_words,
                Whole ? cols : panel.width);
 }
 
-/// The state behind the chunk.
-template <class Arch, class T, index_t C, class Products>
-void chunk_write(const ChunkPanel<T>& panel,
-                 const ChunkScratch<Arch, T, C, Products>& scratch) noexcept {
-    constexpr index_t cols = ChunkScratch<Arch, T, C, Products>::panel_cols;
-    constexpr bool in_pairs = ChunkScratch<Arch, T, C, Products>::in_pairs;
-    const index_t k_row = in_pairs ? 1 : C;
-    const index_t k_step = in_pairs ? panel.d_k : 1;
-    for_each_row_tile<tuning::tile_rows<Arch>>(panel.d_k, [&](auto rows, index_t row) noexcept {
-        RegisterTile<Arch, T, rows.value, tuning::tile_batches<Arch>> tile;
-        tile.load_from(panel.state + row * cols, cols);
-        tile.scale_rows(scratch.total + row);
-        tile.template add_product<Products>(scratch.k_words + row * k_row, k_row, k_step,
-                                            scratch.u_write_words, cols,
-                                            scratch.words(panel.n_tokens));
-        tile.store_to(panel.state + row * cols, cols);
-    });
+/// Rows [row, row + Rows) of the state behind the chunk.
+template <class Arch, class T, index_t C, class Products, int Rows>
+DELTANET_KERNEL void chunk_write(const ChunkPanel<T>& panel,
+                                 const ChunkScratch<Arch, T, C, Products>& scratch,
+                                 index_t row) noexcept {
+    using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
+    constexpr index_t cols = Tile::cols;
+    Tile tile;
+    tile.load_from(panel.state + row * cols, cols);
+    tile.scale_rows(scratch.total + row);
+    tile.template add_product<Products>(scratch.write_words + row, 1,
+                                        scratch.write_stride(panel.d_k), scratch.u_write_words,
+                                        cols, scratch.words(panel.n_tokens));
+    tile.store_to(panel.state + row * cols, cols);
 }
 
 template <class Arch, class T, index_t C, class Products>
@@ -177,7 +221,9 @@ void chunk_panel(const ChunkPanel<T>& panel,
         chunk_output<Arch, T, C, Products, rows.value, whole.value>(panel, state_words, scratch,
                                                                     row);
     });
-    chunk_write(panel, scratch);
+    for_each_row_tile<max_rows>(panel.d_k, [&](auto rows, index_t row) noexcept {
+        chunk_write<Arch, T, C, Products, rows.value>(panel, scratch, row);
+    });
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -15,13 +15,14 @@ namespace deltanet::cpu::kernels {
 
 /// Of a chunk and a key head; with a decay per key channel of a chunk and a value head, and
 /// decayed: the first two are read from the state before the chunk, the third is written behind it.
+/// Rows are dense and padded to whole lines, with zeros; behind the last token is anything. A
+/// model's own rows lie too far apart, often in the same few sets of the cache.
 template <class T>
 struct ChunkKeys {
-    T* kt_words;  ///< [words(d_k), C]: K transposed, contracted over d_k; anything behind the last
-                  ///< token
-    T* qt_words;  ///< [words(d_k), C]
-    T* k_words;  ///< contracted over tokens: in pairs [words(C), d_k], else [d_k, C], which without
-                 ///< decays is kt_words
+    T* k_words;      ///< [C, row_words(d_k)]: contracted over d_k
+    T* q_words;      ///< [C, row_words(d_k)]
+    T* write_words;  ///< contracted over tokens: in pairs [words(C), write_stride(d_k)], else
+                     ///< [C, write_stride(d_k)], which without decays is k_words
 };
 
 /// Of a chunk and a value head. The factors of the decays are 1 where `ChunkKeys` has them.
@@ -49,13 +50,19 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
         return (n + Products::depth - 1) / Products::depth;
     }
 
-    T* kt;             ///< [d_k, C]: K transposed; kt_words itself if not in pairs
-    T* qt;             ///< [d_k, C]
+    /// Words from a row to the next of `k_words` and `q_words`: whole lines.
+    [[nodiscard]] static constexpr index_t row_words(index_t d_k) noexcept {
+        return whole_lines(words(d_k));
+    }
+    /// And of `write_words`.
+    [[nodiscard]] static constexpr index_t write_stride(index_t d_k) noexcept {
+        return whole_lines(d_k);
+    }
+
     T* kk;             ///< [C, C], lower triangle
     T* qk;             ///< [C, C], lower triangle and diagonal
     T* p;              ///< [C, C]; p_words itself if not in pairs
-    T* gate_log;       ///< [C]
-    T* position;       ///< [C]: 0, 1, 2, ...
+    T* decay_of;       ///< [C]: e^{g_i}
     T* u;              ///< [C, panel_cols]
     T* u_words;        ///< [words(C), panel_cols]
     T* u_write;        ///< [C, panel_cols]: e^{G_C - G_i} u_i
@@ -63,9 +70,9 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
     T* state_words;    ///< [words(d_k), panel_cols], in pairs only: of the panel at hand
     T* state;          ///< [panels, d_k, panel_cols]: of all value heads, from chunk to chunk
     // With a decay per key channel only:
-    T* read_keys;     ///< [C, d_k]: e^{G_i} k_i
-    T* read_queries;  ///< [C, d_k]: e^{G_i} q_i
-    T* write_keys;    ///< [C, d_k]: e^{G_C - G_i} k_i
+    T* read_keys;     ///< [C, write_stride(d_k)]: e^{G_i} k_i; if not in pairs k_words itself
+    T* read_queries;  ///< [C, write_stride(d_k)]: e^{G_i} q_i; or q_words
+    T* write_keys;    ///< [C, write_stride(d_k)]: e^{G_C - G_i} k_i; or write_words
     T* decay;         ///< [d_k]: e^g of the token at hand
 
     /// For `panels` panels of state.
@@ -79,11 +86,10 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
     constexpr index_t carve(T* memory, GateKind gate, index_t d_k, index_t panels) noexcept {
         ScratchCarver<T> carver(memory);
         for (T** square : {&kk, &qk}) *square = carver.take(C * C);
-        for (T** row : {&gate_log, &position}) *row = carver.take(C);
+        decay_of = carver.take(C);
         for (T** rows : {&u, &u_write}) *rows = carver.take(C * panel_cols);
         state = carver.take(panels * d_k * panel_cols);
         if constexpr (in_pairs) {
-            for (T** keys : {&kt, &qt}) *keys = carver.take(d_k * C);
             p = carver.take(C * C);
             for (T** rows : {&u_words, &u_write_words}) *rows = carver.take(words(C) * panel_cols);
             state_words = carver.take(words(d_k) * panel_cols);
@@ -93,7 +99,10 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
             state_words = nullptr;
         }
         if (gate == GateKind::per_channel) {
-            for (T** rows : {&read_keys, &read_queries, &write_keys}) *rows = carver.take(C * d_k);
+            if constexpr (in_pairs) {
+                for (T** rows : {&read_keys, &read_queries, &write_keys})
+                    *rows = carver.take(C * write_stride(d_k));
+            }
             decay = carver.take(d_k);
         }
         use(carve_keys(carver, gate, d_k));
@@ -104,10 +113,11 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
     [[nodiscard]] static constexpr Keys carve_keys(ScratchCarver<T>& carver, GateKind gate,
                                                    index_t d_k) noexcept {
         Keys keys{};
-        keys.kt_words = carver.take(words(d_k) * C);
-        keys.qt_words = carver.take(words(d_k) * C);
-        keys.k_words =
-            in_pairs || gate == GateKind::per_channel ? carver.take(words(C) * d_k) : keys.kt_words;
+        keys.k_words = carver.take(C * row_words(d_k));
+        keys.q_words = carver.take(C * row_words(d_k));
+        keys.write_words = in_pairs || gate == GateKind::per_channel
+                               ? carver.take(words(C) * write_stride(d_k))
+                               : keys.k_words;
         return keys;
     }
     [[nodiscard]] static constexpr Gates carve_gates(ScratchCarver<T>& carver,
@@ -125,13 +135,20 @@ struct ChunkScratch : ChunkKeys<T>, ChunkGates<T> {
     constexpr void use(const Keys& keys) noexcept {
         static_cast<Keys&>(*this) = keys;
         if constexpr (!in_pairs) {
-            kt = keys.kt_words;
-            qt = keys.qt_words;
+            read_keys = keys.k_words;
+            read_queries = keys.q_words;
+            write_keys = keys.write_words;
         }
     }
     constexpr void use(const Gates& gates) noexcept {
         static_cast<Gates&>(*this) = gates;
         if constexpr (!in_pairs) p = gates.p_words;
+    }
+
+  private:
+    [[nodiscard]] static constexpr index_t whole_lines(index_t n) noexcept {
+        constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+        return (n + line - 1) / line * line;
     }
 };
 

@@ -170,7 +170,7 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
 
 /// Tokens [first, last). In a chain the state is read only where first < W - 1.
 template <class Arch, class T, int W, bool Silu, bool Normed>
-void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
+DELTANET_KERNEL void conv1d(const Conv1dWeights<T>& weights, const Conv1dBlock<T>& block) noexcept {
     constexpr int tokens = tuning::conv_tokens;
     alignas(64) T zeros[tuning::conv_channels];
     if (block.fresh || block.n_taps < W) fill_zero<Arch>(zeros, block.n_channels);

@@ -60,7 +60,7 @@ struct RecurrentScratch {
 /// k, q [n_tokens, d_k] with token strides -> scratch k, q, kq. Dense, because every tile of every
 /// value head reads them again, and rows of a model's tensors collide in the cache.
 template <class Arch, class T>
-void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
+DELTANET_KERNEL void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
                     index_t d_k, const RecurrentScratch<Arch, T>& scratch) noexcept {
     for (index_t t = 0; t < n_tokens; ++t) {
         copy<Arch>(k + t * k_stride, scratch.k + t * d_k, d_k);
@@ -76,7 +76,7 @@ void recurrent_pack_channels(const T* decay_log, index_t decay_stride, index_t n
     for (index_t t = 0; t < n_tokens; ++t) {
         const index_t row = t * d_k;
         for_each_vector<Arch, T>(d_k, [&](index_t i, auto count) noexcept {
-            const auto decay = xsimd::exp(load<Arch>(decay_log + t * decay_stride + i, count));
+            const auto decay = cpu::exp(load<Arch>(decay_log + t * decay_stride + i, count));
             store<Arch>(scratch.decay + row + i, decay, count);
             store<Arch>(scratch.read_k + row + i, decay * load<Arch>(scratch.k + row + i, count),
                         count);
@@ -167,7 +167,7 @@ DELTANET_FORCE_INLINE void fetch_half_row(const S* next, index_t half, index_t d
 /// one left in the L1 cache are the last rows.
 template <class Arch, class T, int Batches, GateKind Gate, bool Fetch, class S, class From,
           class To>
-void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arch, T>& scratch,
+DELTANET_KERNEL void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arch, T>& scratch,
                      index_t t, const From* from, index_t from_stride, To* to,
                      index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
@@ -181,7 +181,7 @@ void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arc
     T* const o = tile.output + t * tile.output_stride;
     // Of what was read, and of every row.
     const Batch decay =
-        per_channel ? Batch(T(1)) : xsimd::exp(Batch(tile.decay_log[t * tile.decay_stride]));
+        per_channel ? Batch(T(1)) : cpu::exp(Batch(tile.decay_log[t * tile.decay_stride]));
     const Batch beta(tile.beta[t * tile.beta_stride]);
     const Batch scale(tile.scale);
     const Batch kq(scratch.kq[t]);

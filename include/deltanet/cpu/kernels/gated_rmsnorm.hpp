@@ -23,7 +23,7 @@ struct SigmoidGate {
 
 /// x, z [n_rows, n] -> y [n_rows, n];  w [n].
 template <class Arch, class T, class Gate>
-void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride, const T* w, T* y,
+DELTANET_KERNEL void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride, const T* w, T* y,
                    index_t y_stride, index_t n_rows, index_t n, T eps) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, z += z_stride, y += y_stride) {

@@ -57,7 +57,7 @@ void gates(const GateInput<T>& a, const GateInput<T>& b, const T* A_log, index_t
         bias[i] = dt_bias[(h0 + i) * dt_stride];
     }
     for (index_t i = 0; i < n_heads; i += lanes<Arch, T>) {
-        (-xsimd::exp(Batch::load_aligned(rate + i))).store_aligned(rate + i);
+        (-cpu::exp(Batch::load_aligned(rate + i))).store_aligned(rate + i);
     }
     for (index_t t = first; t < last; ++t) {
         for (index_t i = 0; i < n_heads; i += lanes<Arch, T>) {

@@ -51,8 +51,26 @@ class RegisterTile {
     template <class Products = PlainProducts>
     DELTANET_FORCE_INLINE void add_product(const T* a, index_t a_row, index_t a_step, const T* b,
                                            index_t ldb, index_t n) noexcept {
-        for (index_t p = 0; p < n; ++p, a += a_step, b += ldb)
-            add_outer<Products>(a, a_row, b, RowIndices{});
+        RowWords words(a, a_row);
+        for (index_t p = 0; p < n; ++p, words.advance(a_step), b += ldb)
+            add_outer<Products>(words, b, RowIndices{});
+    }
+
+    /// The same, with f(0), f(1), ... f(parts - 1) on the way, evenly spread over the n steps: what
+    /// asks for memory has to wait its turn between blocks of arithmetic, or the core's few fill
+    /// buffers are all taken and the loads of the product wait behind them.
+    template <class Products, class F>
+    DELTANET_FORCE_INLINE void add_product_while(const T* a, index_t a_row, index_t a_step,
+                                                 const T* b, index_t ldb, index_t n, int parts,
+                                                 F f) noexcept {
+        RowWords words(a, a_row);
+        index_t p = 0;
+        for (int part = 0; part < parts; ++part) {
+            const index_t end = n * (part + 1) / parts;
+            for (; p < end; ++p, words.advance(a_step), b += ldb)
+                add_outer<Products>(words, b, RowIndices{});
+            f(part);
+        }
     }
 
     DELTANET_FORCE_INLINE void store_to(T* c, index_t ldc) const noexcept {
@@ -88,12 +106,35 @@ class RegisterTile {
         (f(I / Batches, I % Batches), ...);
     }
 
+    /// One step's words of a, whose rows are `stride` apart. From two pointers: with one the compiler
+    /// keeps a register for each multiple of the stride, and everything else is spilled.
+    class RowWords {
+      public:
+        DELTANET_FORCE_INLINE RowWords(const T* a, index_t stride) noexcept
+            : low_(a), high_(a + 4 * stride), stride_(stride) {
+            if (Rows > 4 && !__builtin_constant_p(stride)) compat::hide(high_);
+        }
+        template <int R>
+        [[nodiscard]] DELTANET_FORCE_INLINE T at() const noexcept {
+            return R < 4 ? low_[R * stride_] : high_[(R - 4) * stride_];
+        }
+        DELTANET_FORCE_INLINE void advance(index_t step) noexcept {
+            low_ += step;
+            high_ += step;
+        }
+
+      private:
+        const T* low_;
+        const T* high_;
+        index_t stride_;
+    };
+
     template <class Products, int... R>
-    DELTANET_FORCE_INLINE void add_outer(const T* a, index_t lda, const T* b,
+    DELTANET_FORCE_INLINE void add_outer(const RowWords& words, const T* b,
                                          std::integer_sequence<int, R...>) noexcept {
         BatchRow row = load_row(b, BatchIndices{});
         for (Batch& batch : row.batch) compat::keep_in_register(batch);
-        (add_row<Products, R>(Batch(a[R * lda]), row, BatchIndices{}), ...);
+        (add_row<Products, R>(Batch(words.template at<R>()), row, BatchIndices{}), ...);
     }
 
     struct BatchRow {
@@ -118,7 +159,11 @@ class RegisterTile {
 /// at the end cannot hide the latency of its multiply-adds.
 template <int MaxRows, class F>
 DELTANET_FORCE_INLINE void for_each_row_tile(index_t n, F&& f) noexcept {
-    if (n == 0) return;
+    if (n % MaxRows == 0) {  // the usual case, without a division
+        for (index_t row = 0; row < n; row += MaxRows)
+            f(std::integral_constant<int, MaxRows>{}, row);
+        return;
+    }
     const index_t tiles = (n + MaxRows - 1) / MaxRows;
     const index_t small = n / tiles;  // n = tiles * small + taller
     const index_t taller = n % tiles;

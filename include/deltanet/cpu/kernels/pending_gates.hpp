@@ -110,9 +110,9 @@ void pending_gates(const T* pending_log, index_t pending_stride, const T* decay_
     scratch.log_total[0] = after;
     if (scratch.n_folded > 0) {
         for (index_t j = 0; j < n_pending; j += lanes<Arch, T>)
-            xsimd::exp(Batch::load_aligned(scratch.log_decay + j)).store_aligned(scratch.fold + j);
+            cpu::exp(Batch::load_aligned(scratch.log_decay + j)).store_aligned(scratch.fold + j);
         alignas(64) T total[Batch::size];
-        xsimd::exp(Batch(after)).store_aligned(total);
+        cpu::exp(Batch(after)).store_aligned(total);
         scratch.fold_total[0] = total[0];
         for (index_t j = 0; j < n_pending; ++j) scratch.log_decay[j] = never;
         scratch.log_total[0] = T(0);
@@ -130,7 +130,7 @@ void pending_gates(const T* pending_log, index_t pending_stride, const T* decay_
         T* const a = scratch.a + i * kMaxPending;
         T* const p = scratch.p + i * kMaxPending;
         for (index_t j = 0; j <= n + i; j += lanes<Arch, T>) {
-            const Batch decay = xsimd::exp(Batch::load_aligned(row + j));
+            const Batch decay = cpu::exp(Batch::load_aligned(row + j));
             const index_t at = i * kMaxPending + j;
             const auto none = decay == Batch(T(0));  // whatever stands there
             xsimd::select(none, Batch(T(0)), -(decay * Batch::load_aligned(scratch.kk + at)))
@@ -140,7 +140,7 @@ void pending_gates(const T* pending_log, index_t pending_stride, const T* decay_
         }
     }
     for (index_t i = 0; i < scratch.n_tokens; i += lanes<Arch, T>) {
-        xsimd::exp(load<Arch>(scratch.log_total + 1 + i)).store_aligned(scratch.read + i);
+        cpu::exp(load<Arch>(scratch.log_total + 1 + i)).store_aligned(scratch.read + i);
     }
 }
 
