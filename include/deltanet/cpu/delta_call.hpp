@@ -193,6 +193,18 @@ class DeltaCall {
                       gate_, d_k_, heads_per_group_);
     }
 
+    [[nodiscard]] static constexpr index_t panels_of_key_head(index_t d_v,
+                                                              index_t heads_per_group) noexcept {
+        return heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
+    }
+    /// Key heads that a task may take along a sequence, as their states fit in its scratch.
+    [[nodiscard]] static constexpr index_t key_heads_together(index_t d_k, index_t d_v,
+                                                              index_t heads_per_group) noexcept {
+        const index_t bytes = panels_of_key_head(d_v, heads_per_group) * d_k * panel_cols *
+                              static_cast<index_t>(sizeof(T));
+        return std::max<index_t>(1, tuning::task_state_bytes<Arch> / std::max<index_t>(1, bytes));
+    }
+
     const DeltaRuleArgs<T>& args_;
     GateKind gate_;
     index_t n_heads_k_;
@@ -208,7 +220,8 @@ class DeltaCall {
                                                         ScanMode mode) noexcept {
         const index_t recurrent = std::max(kernels::RecurrentScratch<Arch, T>::bytes(gate, d_k),
                                            kernels::PendingScratch<Arch, T>::bytes(d_k));
-        const index_t panels = heads_per_group * ((d_v + panel_cols - 1) / panel_cols);
+        const index_t panels = key_heads_together(d_k, d_v, heads_per_group) *
+                               panels_of_key_head(d_v, heads_per_group);
         if (mode == ScanMode::recurrent) return recurrent;
         index_t bytes = std::max(recurrent, PlainScratch::bytes(gate, d_k, panels));
         if constexpr (std::is_same_v<T, float>) {

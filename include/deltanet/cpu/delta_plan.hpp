@@ -25,9 +25,12 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     [[nodiscard]] index_t scratch_bytes() const noexcept { return worker_bytes_; }
 
     void run(index_t task, T* scratch) const noexcept {
-        const index_t last = std::min(n_items(), (task + 1) * items_per_task_);
+        const index_t first = task * items_per_task_;
+        const index_t last = std::min(n_items(), first + items_per_task_);
         args_.state.visit([&](const auto& state) noexcept {
-            for (index_t item = task * items_per_task_; item < last; ++item)
+            if (takes_chunks(item_at(first).sequence))
+                return run_chunked(state, first, last - first, scratch);
+            for (index_t item = first; item < last; ++item)
                 run_item(state, item, item + 1 < last, scratch);
         });
     }
@@ -37,7 +40,21 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     using Call::panel_cols, Call::takes_chunks, Call::choose_products;
     using Items::columns, Items::state_of, Items::next_head;
     using Items::unit_cols, Items::window_, Items::units_per_head_, Items::n_items, Items::item_at;
+    using Items::n_parts_, Call::n_heads_k_;
     using typename Items::Columns, typename Items::Item;
+
+    /// Items [first, first + n), neighbouring key heads of a sequence that takes chunks.
+    template <class S>
+    void run_chunked(const View<S, 4>& state, index_t first, index_t n, T* memory) const noexcept {
+        const PendingStep step = Items::step_of(item_at(first).sequence);
+        for (index_t i = first; i < first + n && step.folded > 0 && window_.first == 0; ++i)
+            Items::template run_pending<S>(state, item_at(i), nullptr, memory);
+        choose_products([&]<class ChunkScratch>(ChunkScratch scratch) noexcept {
+            scratch.carve(memory, gate_, d_k_,
+                          n * Call::panels_of_key_head(d_v_, heads_per_group_));
+            run_chunks(state, item_at(first), n, scratch);
+        });
+    }
 
     /// `more`: the next item belongs to the same task.
     template <class S>
@@ -48,17 +65,10 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             if (window_.first == 0) Items::clear_outputs(item);
             return;
         }
-        const PendingStep step = Items::step_of(sequence);
-        if (step.folded > 0 && !step.appends && window_.first == 0)
-            Items::template run_pending<S>(state, item, nullptr, scratch);
-        if (takes_chunks(sequence)) {
-            choose_products([&]<class ChunkScratch>(ChunkScratch chunk_scratch) noexcept {
-                chunk_scratch.carve(scratch, gate_, d_k_, heads_per_group_ * panels_per_head());
-                run_chunked(state, item, chunk_scratch);
-            });
-            return;
-        }
         if (window_.first > 0) return;  // done with the first window
+        const PendingStep step = Items::step_of(sequence);
+        if (step.folded > 0 && !step.appends)
+            Items::template run_pending<S>(state, item, nullptr, scratch);
         if (sequence.start == Start::fresh) {
             for (index_t unit = item.first; unit < item.last; ++unit)
                 Items::clear(state, sequence, columns(item.key_head, unit));
@@ -73,11 +83,19 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         run_recurrent(state, sequence, item.key_head, item.first, item.last, after, scratch);
     }
 
-    /// Short sequences, which are bound by memory, go many to a task, so that the state of one is
-    /// fetched while the one before is computed.
+    /// Neighbouring key heads of a sequence in chunks, as far as there are enough tasks and none
+    /// gets items of two sequences. Short sequences, which are bound by memory, go many to a task, so
+    /// that the state of one is fetched while the one before is computed.
     [[nodiscard]] index_t choose_items(index_t workers) const noexcept {
         for (const SequenceSpan& sequence : args_.sequences) {
-            if (takes_chunks(sequence)) return 1;
+            if (!takes_chunks(sequence)) continue;
+            if (n_parts_ > 1) return 1;
+            index_t together = Call::key_heads_together(d_k_, d_v_, heads_per_group_);
+            if (workers > 1)
+                together = std::min(together, n_items() / (workers * tuning::tasks_per_worker));
+            together = std::clamp<index_t>(together, 1, n_heads_k_);
+            while (n_heads_k_ % together != 0) --together;
+            return together;
         }
         return std::max<index_t>(1, n_items() / (workers * tuning::tasks_per_worker));
     }
@@ -168,67 +186,85 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         return panels;
     }
 
-    /// The state of all columns stays in scratch memory, panel by panel, until the last chunk of
-    /// the window is done.
+    /// The states of all columns of n key heads stay in scratch memory, panel by panel, until the
+    /// last chunk of the window is done.
     template <class S, class ChunkScratch>
-    void run_chunked(const View<S, 4>& state, const Item& item,
-                     ChunkScratch& scratch) const noexcept {
+    void run_chunks(const View<S, 4>& state, const Item& item, index_t n,
+                    ChunkScratch& scratch) const noexcept {
         constexpr index_t chunk = ChunkScratch::chunk;
         const SequenceSpan& sequence = item.sequence;
-        const index_t key_head = item.key_head;
         const index_t end = std::min(sequence.n_tokens, window_.first + window_.n_tokens);
         if (window_.first >= end) return;
         const bool fresh = window_.first == 0 && sequence.start == Start::fresh;
-        const auto panels_at = [&](index_t panel) {
-            return scratch.state + panel * d_k_ * panel_cols;
-        };
         const auto for_each = [&](auto&& f) {
-            return for_each_head(key_head, item.first, item.last, f);
+            index_t panels = 0;
+            for (index_t key_head = item.key_head; key_head < item.key_head + n; ++key_head) {
+                panels += for_each_head(key_head, item.first, item.last,
+                                        [&](const Columns& c, index_t panel) {
+                                            f(c, scratch.state + (panels + panel) * d_k_ * panel_cols);
+                                        });
+            }
         };
-        const index_t n_panels = for_each([&](const Columns& c, index_t panel) {
+        for_each([&](const Columns& c, T* panels) {
             kernels::chunk_load_state<Arch>(Items::state_columns(state, sequence, c), fresh,
-                                            c.width, d_k_, panels_at(panel));
+                                            c.width, d_k_, panels);
         });
         for (index_t done = window_.first; done < end; done += chunk) {
-            const index_t n_tokens = std::min(chunk, end - done);
-            const index_t t = sequence.first_token + done;
-            const auto record = this->template record<ChunkScratch>(
-                window_, item.ordinal, (done - window_.first) / chunk, key_head);
-            if (window_.records != nullptr) {
-                scratch.use(record.keys(0));
-            } else {
-                Call::prepare_keys(t, n_tokens, key_head, scratch);
+            ChunkTokens tokens{sequence.first_token + done, std::min(chunk, end - done), 0};
+            tokens.n_next = std::min(chunk, end - done - tokens.n);
+            index_t panels = 0;
+            for (index_t key_head = item.key_head; key_head < item.key_head + n; ++key_head) {
+                panels += run_chunk(tokens, item, key_head, (done - window_.first) / chunk,
+                                    scratch.state + panels * d_k_ * panel_cols, scratch);
             }
-            const NextTokens next{t + n_tokens, std::min(chunk, end - done - n_tokens)};
-            for_each([&](const Columns& c, index_t panel) {
-                if (window_.records != nullptr) {
-                    if (gate_ == kernels::GateKind::per_channel) scratch.use(record.keys(c.head));
-                    scratch.use(record.gates(c.head));
-                } else {
-                    Call::prepare_gates(t, n_tokens, key_head, c.h, scratch);
-                }
-                chunk_head(t, n_tokens, next, key_head, c, panel, n_panels, scratch);
-            });
         }
-        for_each([&](const Columns& c, index_t panel) {
-            kernels::chunk_store_state<Arch>(
-                panels_at(panel), Items::state_columns(state, sequence, c), c.width, d_k_);
+        for_each([&](const Columns& c, const T* panels) {
+            kernels::chunk_store_state<Arch>(panels, Items::state_columns(state, sequence, c),
+                                             c.width, d_k_);
         });
     }
 
-    /// Tokens [first, first + n), whose inputs are fetched meanwhile.
-    struct NextTokens {
+    /// A chunk's tokens [first, first + n), and as many behind them as the next one has.
+    struct ChunkTokens {
         index_t first;
         index_t n;
+        index_t n_next;
     };
 
-    /// The panels of one value head's columns, behind `first_panel` of the item's `n_panels`.
+    /// One chunk of a key head's columns; returns the number of their panels.
     template <class ChunkScratch>
-    void chunk_head(index_t t, index_t n_tokens, const NextTokens& next, index_t key_head,
-                    const Columns& c, index_t first_panel, index_t n_panels,
+    index_t run_chunk(const ChunkTokens& tokens, const Item& item, index_t key_head, index_t chunk,
+                      T* panels, ChunkScratch& scratch) const noexcept {
+        const bool is_prepared = window_.records != nullptr;
+        const auto record =
+            this->template record<ChunkScratch>(window_, item.ordinal, chunk, key_head);
+        if (is_prepared) {
+            scratch.use(record.keys(0));
+        } else {
+            Call::prepare_keys(tokens.first, tokens.n, key_head, scratch);
+        }
+        const index_t n_panels =
+            for_each_head(key_head, item.first, item.last, [](const Columns&, index_t) {});
+        return for_each_head(
+            key_head, item.first, item.last, [&](const Columns& c, index_t first_panel) {
+                if (is_prepared) {
+                    if (gate_ == kernels::GateKind::per_channel) scratch.use(record.keys(c.head));
+                    scratch.use(record.gates(c.head));
+                } else {
+                    Call::prepare_gates(tokens.first, tokens.n, key_head, c.h, scratch);
+                }
+                run_panels(tokens, key_head, c, panels, first_panel, n_panels, scratch);
+            });
+    }
+
+    /// The panels of one value head's columns, behind `first_panel` of the key head's `n_panels`.
+    template <class ChunkScratch>
+    void run_panels(const ChunkTokens& tokens, index_t key_head, const Columns& c, T* panels,
+                    index_t first_panel, index_t n_panels,
                     const ChunkScratch& scratch) const noexcept {
+        const index_t t = tokens.first;
         const index_t parts = (c.width + panel_cols - 1) / panel_cols;
-        const index_t tn = next.n > 0 ? next.first : t;
+        const index_t tn = tokens.n_next > 0 ? t + tokens.n : t;
         // The keys' and queries' lines are shared by the panels of all value heads.
         constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
         const index_t each = ((d_k_ + line - 1) / line + n_panels - 1) / n_panels * line;
@@ -242,13 +278,13 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             const index_t panel = first_panel + part;
             kernels::chunk_panel(
                 kernels::ChunkPanel<T>{
-                    .state = scratch.state + (first_panel * panel_cols + col) * d_k_,
+                    .state = panels + panel * panel_cols * d_k_,
                     .v = args_.v.ptr(t, c.h, c.first + col),
                     .v_stride = args_.v.stride(0),
                     .output = args_.output.ptr(t, c.h, c.first + col),
                     .output_stride = args_.output.stride(0),
                     .width = std::min(panel_cols, c.width - col),
-                    .n_tokens = n_tokens,
+                    .n_tokens = tokens.n,
                     .d_k = d_k_,
                     .next = {.columns = {columns(args_.v, c.h, c.first, c.width, panel_cols, part),
                                          columns(args_.output, c.h, c.first, c.width, panel_cols,
@@ -257,7 +293,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
                                          columns(args_.k, key_head, 0, d_k_, each, panel),
                                          columns(args_.q, key_head, 0, d_k_, each, panel),
                                          next_decays(tn, c.h, part)},
-                             .n_tokens = std::max<index_t>(next.n, 1)}},
+                             .n_tokens = std::max<index_t>(tokens.n_next, 1)}},
                 scratch);
         }
     }
@@ -271,10 +307,6 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         }
         const View<const T, 2> decay_log = args_.decay_log.heads();
         return {decay_log.ptr(t, h), decay_log.stride(0), 0};
-    }
-
-    [[nodiscard]] index_t panels_per_head() const noexcept {
-        return (d_v_ + panel_cols - 1) / panel_cols;
     }
 
     index_t worker_bytes_;

@@ -57,8 +57,8 @@ class RegisterTile {
     }
 
     /// The same, with f(0), f(1), ... f(parts - 1) on the way, evenly spread over the n steps: what
-    /// asks for memory has to wait its turn between blocks of arithmetic, or the core's few fill
-    /// buffers are all taken and the loads of the product wait behind them.
+    /// asks for memory goes between blocks of arithmetic, a little at a time, or the core's few fill
+    /// buffers are all taken and the loads of the product wait.
     template <class Products, class F>
     DELTANET_FORCE_INLINE void add_product_while(const T* a, index_t a_row, index_t a_step,
                                                  const T* b, index_t ldb, index_t n, int parts,
