@@ -30,7 +30,7 @@ struct ConvData {
           projected(n * width),
           weight(channels * 4),
           state(3 * channels, 0.0F),
-          conv(n * channels),
+          conv(n * conv_stride()),
           constants(2 * s.n_heads_v),
           decay_log(n * s.n_heads_v),
           beta(n * s.n_heads_v) {
@@ -40,6 +40,9 @@ struct ConvData {
         fill_random(random, constants.data(), constants.size(), -1.0F, 1.0F);
         spans.push_back({0, n, 0, Start::resume});
     }
+
+    /// As the layer lays its buffers out.
+    [[nodiscard]] index_t conv_stride() const noexcept { return channels + 16; }
 
     index_t key_dim, value_dim, channels, width;
     Buffer projected, weight, state, conv, constants, decay_log, beta;
@@ -57,7 +60,7 @@ ConvGatesArgs<float> conv_args(const ConvData& data, const HeadShape& s, index_t
             .v = columns(2 * data.key_dim, s.n_heads_v, s.d_v),
             .weight = view<const float, 2>(data.weight, {data.channels, 4}),
             .state = view<float, 3>(data.state, {1, 3, data.channels}),
-            .output = view<float, 2>(data.conv, {n, data.channels}),
+            .output = {data.conv.data(), {n, data.channels}, {data.conv_stride(), 1}},
             .sequences = data.spans,
             .norm = HeadNorm{.d = s.d_k},
             .gates = {.a = columns(gates_at, 1, s.n_heads_v),

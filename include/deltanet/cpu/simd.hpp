@@ -8,6 +8,7 @@
 #include <deltanet/cpu/exp.hpp>
 
 #include <type_traits>
+#include <utility>
 
 namespace deltanet::cpu {
 
@@ -57,6 +58,21 @@ DELTANET_FORCE_INLINE void for_each_vector(index_t n, F&& f) noexcept {
     if (i < n) f(i, n - i);
 }
 
+/// The same with N vectors a turn, as long as there are so many: short loops end before the core has
+/// learnt when (a wrong guess costs 20 cycles, as much as the vectors of a whole head).
+template <int N, class Arch, class T, class F>
+DELTANET_FORCE_INLINE void for_each_vectors(index_t n, F&& f) noexcept {
+    constexpr std::integral_constant<index_t, lanes<Arch, T>> whole;
+    index_t i = 0;
+    for (; i + N * whole <= n; i += N * whole) {
+        [&]<int... V>(std::integer_sequence<int, V...>) noexcept {
+            (f(i + V * whole, whole), ...);
+        }
+        (std::make_integer_sequence<int, N>{});
+    }
+    for_each_vector<Arch, T>(n - i, [&](index_t j, auto count) noexcept { f(i + j, count); });
+}
+
 /// n rounded up to whole vectors.
 template <class Arch, class T>
 [[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t whole_vectors(index_t n) noexcept {
@@ -86,29 +102,57 @@ DELTANET_FORCE_INLINE void fill_zero(T* to, index_t n) noexcept {
     });
 }
 
-/// sum x[i] y[i]: lane by lane, then across the lanes.
+/// sum x[i] y[i], lane by lane.
 template <class Arch, class T>
-[[nodiscard]] DELTANET_FORCE_INLINE T dot(const T* x, const T* y, index_t n) noexcept {
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> lane_dot(const T* x, const T* y,
+                                                                   index_t n) noexcept {
     xsimd::batch<T, Arch> sum(T(0));
-    for_each_vector<Arch, T>(n, [&](index_t i, auto count) noexcept {
+    for_each_vectors<8, Arch, T>(n, [&](index_t i, auto count) noexcept {
         sum = compat::fma(load<Arch>(x + i, count), load<Arch>(y + i, count), sum);
     });
-    return compat::reduce_add(sum);
+    return sum;
+}
+/// And then across the lanes.
+template <class Arch, class T>
+[[nodiscard]] DELTANET_FORCE_INLINE T dot(const T* x, const T* y, index_t n) noexcept {
+    return compat::reduce_add(lane_dot<Arch>(x, y, n));
+}
+
+/// x = 1 + exp(-x) for each of some batches, what the next two divide by.
+template <class T, class Arch, std::size_t N>
+DELTANET_FORCE_INLINE void sigmoid_divisors(xsimd::batch<T, Arch> (&x)[N]) noexcept {
+    exp_each<true>(x);
+    for (xsimd::batch<T, Arch>& batch : x) batch = xsimd::batch<T, Arch>(T(1)) + batch;
 }
 
 /// 1 / (1 + exp(-x)).
+template <class T, class Arch, std::size_t N>
+DELTANET_FORCE_INLINE void sigmoid_each(xsimd::batch<T, Arch> (&x)[N]) noexcept {
+    sigmoid_divisors(x);
+    for (xsimd::batch<T, Arch>& batch : x) batch = xsimd::batch<T, Arch>(T(1)) / batch;
+}
 template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> sigmoid(
     const xsimd::batch<T, Arch>& x) noexcept {
-    const xsimd::batch<T, Arch> one(T(1));
-    return one / (one + cpu::exp(-x));
+    xsimd::batch<T, Arch> one[] = {x};
+    sigmoid_each(one);
+    return one[0];
 }
 
 /// x sigmoid(x).
+template <class T, class Arch, std::size_t N>
+DELTANET_FORCE_INLINE void silu_each(xsimd::batch<T, Arch> (&x)[N]) noexcept {
+    xsimd::batch<T, Arch> divisors[N];
+    for (std::size_t i = 0; i < N; ++i) divisors[i] = x[i];
+    sigmoid_divisors(divisors);
+    for (std::size_t i = 0; i < N; ++i) x[i] = x[i] / divisors[i];
+}
 template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> silu(
     const xsimd::batch<T, Arch>& x) noexcept {
-    return x / (xsimd::batch<T, Arch>(T(1)) + cpu::exp(-x));
+    xsimd::batch<T, Arch> one[] = {x};
+    silu_each(one);
+    return one[0];
 }
 
 /// log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|)): the exponent is never positive, and for very

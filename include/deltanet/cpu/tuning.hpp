@@ -43,9 +43,15 @@ inline constexpr index_t conv_channels = 256;
 /// while the channel blocks go by.
 inline constexpr index_t conv_rows = 64;
 
-/// Tokens that the convolution computes at once: an input is loaded once for all of them, and their
-/// chains of exp and division overlap.
+/// Tokens that the convolution computes at once: an input is loaded once for all of them.
 inline constexpr int conv_tokens = 4;
+
+/// Batches whose activations are computed step by step together: their chains of dependent
+/// instructions, an exponential and a division each, then keep the core busy.
+inline constexpr int activation_batches = 4;
+
+/// How many rows ahead the gated norm fetches.
+inline constexpr index_t norm_rows_ahead = 8;
 
 /// Elements that a task of an elementwise op reads at least, so that handing it out is not what
 /// costs.
@@ -106,7 +112,7 @@ inline constexpr index_t block_task_rows = 64;
 /// The register tile of a panel: vectors of rows, and tokens.
 inline constexpr index_t block_panel_batches = 2;
 template <class Arch>
-inline constexpr index_t block_tokens = n_registers<Arch> == 32 ? 8 : 4;
+inline constexpr index_t block_tokens = n_registers<Arch> == 32 ? 4 : 4;
 static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
               n_registers<default_arch>);
 /// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.

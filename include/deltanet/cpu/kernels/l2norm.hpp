@@ -7,17 +7,18 @@
 
 namespace deltanet::cpu::kernels {
 
-/// 1 / sqrt(sum + eps), or with MaxForm 1 / max(sqrt(sum), eps), in every lane.
-template <class Arch, class T, bool MaxForm>
-[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_length(T sum, T eps) noexcept {
+/// 1 / sqrt(sum + eps), or with MaxForm 1 / max(sqrt(sum), eps), lane by lane.
+template <bool MaxForm, class T, class Arch>
+[[nodiscard]] DELTANET_FORCE_INLINE xsimd::batch<T, Arch> inverse_lengths(
+    const xsimd::batch<T, Arch>& sum, T eps) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     Batch length;
     if constexpr (MaxForm) {
         const Batch bound(eps);
-        length = xsimd::sqrt(Batch(sum));
+        length = xsimd::sqrt(sum);
         length = xsimd::select(length < bound, bound, length);  // a NaN stays, unlike with max()
     } else {
-        length = xsimd::sqrt(Batch(sum) + Batch(eps));
+        length = xsimd::sqrt(sum + Batch(eps));
     }
     return Batch(T(1)) / length;
 }
@@ -27,8 +28,8 @@ template <class Arch, class T, bool MaxForm>
 void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows, index_t n,
             T eps) noexcept {
     for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
-        const xsimd::batch<T, Arch> factor =
-            inverse_length<Arch, T, MaxForm>(dot<Arch>(x, x, n), eps);
+        const auto factor =
+            inverse_lengths<MaxForm>(xsimd::batch<T, Arch>(dot<Arch>(x, x, n)), eps);
         for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
             store<Arch>(y + i, load<Arch>(x + i, count) * factor, count);
         });
