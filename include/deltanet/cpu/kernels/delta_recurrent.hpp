@@ -132,10 +132,9 @@ struct RecurrentStep {
     DELTANET_FORCE_INLINE void write_row(const From* from, To* to, const Batch& k,
                                          const Batch& decay,
                                          std::integer_sequence<int, B...>) const noexcept {
-        (store<Arch>(to + B * lanes<Arch, T>,
-                     compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>)),
-                     lanes<Arch, T>),
-         ...);
+        const Batch row[] = {
+            compat::fma(k, p[B], decay * load<Arch>(from + B * lanes<Arch, T>))...};
+        store_row<Arch>(to, row);
     }
 
     DELTANET_FORCE_INLINE void clear() noexcept {
