@@ -68,11 +68,14 @@ struct GgufBuilder {
         }
         return *this;
     }
-    /// Part `number` of `count`, as llama.cpp splits files: the first has all other metadata, and
-    /// each has every count-th tensor (and, here, the data of all).
+    /// Part `number` of `count`, as llama.cpp splits files: the first has the metadata, and each
+    /// every count-th tensor (and, here, the data of all).
     [[nodiscard]] GgufBuilder part(index_t number, index_t count) const {
         GgufBuilder result = *this;
-        if (number > 0) result.values_.clear();
+        if (number > 0) {
+            std::erase_if(result.values_,
+                          [](const Named& v) { return v.name != "general.alignment"; });
+        }
         result.tensors_.clear();
         for (std::size_t i = 0; i < tensors_.size(); ++i) {
             if (static_cast<index_t>(i) % count == number) result.tensors_.push_back(tensors_[i]);

@@ -4,15 +4,16 @@
 /// the bytes and fill them, or throws `Error`. Two programs from one file:
 ///   libFuzzer   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -DDELTANET_LIBFUZZER
 ///                   -I include -I tests tests/io/readers_fuzz.cpp -o readers_fuzz
-///               ./readers_fuzz -dict=tests/io/readers_fuzz.dict -max_len=2048 <folder>
+///               ./readers_fuzz -dict=tests/io/readers_fuzz.dict -max_len=8192 <folder>
 ///   standalone  any compiler, without -DDELTANET_LIBFUZZER: see support/fuzz_driver.hpp
 #include "io/gguf_builder.hpp"
 #include "io/io_support.hpp"
 #include "support/fuzz_driver.hpp"
 #include <deltanet/io/checkpoint.hpp>
-#include <deltanet/io/gguf.hpp>
+#include <deltanet/io/gguf_binding.hpp>
 #include <deltanet/io/safetensors.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -108,9 +110,52 @@ void check_gguf(std::span<const std::byte> bytes, const deltanet::GgufContents& 
     static_cast<void>(used);
 }
 
+/// A linear operator that only reads its weights, all of them.
+class WeightReader {
+  public:
+    WeightReader() = default;
+    explicit WeightReader(const deltanet::WeightMatrix& weight)
+        : in_(weight.cols()), out_(weight.rows()) {
+        std::vector<float> row(static_cast<std::size_t>(in_));
+        volatile float sum = 0.0F;
+        for (index_t i = 0; i < out_; ++i) {
+            weight.load(i, 0, in_, row.data());
+            for (const float x : row) sum = sum + x;
+        }
+    }
+    [[nodiscard]] index_t in_features() const { return in_; }
+    [[nodiscard]] index_t out_features() const { return out_; }
+    [[nodiscard]] static index_t scratch_bytes(index_t, index_t) { return 0; }
+    template <class E>
+    void operator()(deltanet::View<const float, 2>, deltanet::View<float, 2>, std::span<std::byte>,
+                    E&) const {}
+
+  private:
+    index_t in_ = 0, out_ = 0;
+};
+
+/// Block 0 of the model in a GGUF file, or in two parts of one.
+void bind_gguf(std::vector<deltanet::GgufPart> parts) {
+    const deltanet::GgufFile file = deltanet::GgufFile::of(std::move(parts));
+    const deltanet::GgufModelConfig model = deltanet::read_gguf_config(file);
+    require(!model.linear_layers.empty(), "a model has blocks");
+    const auto bound = deltanet::bind_layer<WeightReader>(file, model.layer, 0);
+    require(bound.weights.out_proj.out_features() == model.layer.hidden, "layers have their sizes");
+}
+
+/// The input as one file or, where it holds a second "GGUF", as two parts.
+void read_gguf_model(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::size_t second = text.find("GGUF", 1);
+    std::vector<deltanet::GgufPart> parts;
+    parts.emplace_back(bytes.first(std::min(second, bytes.size())), "file");
+    if (second < bytes.size()) parts.emplace_back(bytes.subspan(second), "second file");
+    bind_gguf(std::move(parts));
+}
+
 /// The input as a whole file, as a header with a true length before up to 63 bytes of data (the
-/// count is the input's first byte), as an index, and as a GGUF file.
-void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
+/// count is the input's first byte), as an index, as a GGUF file, and as a layer in GGUF files.
+void run_all(std::string_view input, std::array<Outcomes, 5>& outcomes) {
     read_file(input, outcomes[0]);
     if (!input.empty()) {
         const auto data_bytes =
@@ -130,6 +175,7 @@ void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
     run(input, outcomes[3], [](std::span<const std::byte> bytes) {
         check_gguf(bytes, deltanet::parse_gguf(bytes, "file"));
     });
+    run(input, outcomes[4], read_gguf_model);
 }
 
 }  // namespace
@@ -139,7 +185,7 @@ void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static std::array<Outcomes, 4> outcomes;
+    static std::array<Outcomes, 5> outcomes;
     run_all({reinterpret_cast<const char*>(data), size}, outcomes);
     return 0;
 }
@@ -147,6 +193,60 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #else
 
 namespace {
+
+/// A model of one layer: quantised projections, head order, norms, everything that is bound.
+deltanet::test::GgufBuilder gguf_layer(bool kimi) {
+    using deltanet::test::raw;
+    const std::string arch = kimi ? "qwen35" : "qwen3next";
+    deltanet::test::GgufBuilder file;
+    file.alignment = 8;
+    file.text("general.architecture", arch).number("general.alignment", 8);
+    const auto number = [&](const char* key, std::uint32_t value) {
+        file.number(arch + "." + key, value);
+    };
+    number("block_count", 1);
+    number("embedding_length", 32);
+    number("ssm.conv_kernel", 2);
+    number("ssm.inner_size", 32);
+    number("ssm.state_size", 2);
+    number("ssm.time_step_rank", 2);
+    number("ssm.group_count", 1);
+    const auto tensor = [&](const char* name, const std::vector<std::uint64_t>& extents,
+                            std::uint32_t type, std::size_t bytes) {
+        file.tensor(std::string("blk.0.") + name, extents, type, std::string(bytes, 'q'));
+    };
+    if (kimi) {
+        tensor("attn_q.weight", {32, 2}, 8, std::size_t{2} * 34);
+        tensor("attn_k.weight", {32, 2}, 2, std::size_t{2} * 18);
+        tensor("attn_v.weight", {32, 32}, 2, std::size_t{32} * 18);
+        tensor("ssm_g_a.weight", {32, 1}, 8, 34);
+        tensor("ssm_g_b.weight", {1, 32}, 1, 64);
+        tensor("ssm_beta.weight", {32, 2}, 30, 128);
+        tensor("ssm_f.weight", {32, 2}, 2, 36);
+        tensor("ssm_conv1d_q.weight", {2, 1, 2, 1}, 1, 8);
+        tensor("ssm_conv1d_k.weight", {2, 1, 2, 1}, 1, 8);
+        tensor("ssm_conv1d_v.weight", {2, 1, 32, 1}, 1, 128);
+        tensor("attn_output.weight", {32, 32}, 2, std::size_t{32} * 18);
+    } else {
+        tensor("attn_qkv.weight", {32, 36}, 2, std::size_t{36} * 18);
+        tensor("attn_gate.weight", {32, 32}, 2, std::size_t{32} * 18);
+        tensor("ssm_ba.weight", {32, 4}, 8, std::size_t{4} * 34);
+        tensor("ssm_conv1d.weight", {2, 36}, 1, 144);
+        tensor("ssm_out.weight", {32, 32}, 2, std::size_t{32} * 18);
+    }
+    file.tensor("blk.0.ssm_a", {1, 2}, 0, raw(-1.0F) + raw(-2.0F));
+    tensor("ssm_dt.bias", {2}, 0, 8);
+    tensor("ssm_norm.weight", {16}, 1, 32);
+    return file;
+}
+
+/// The formats of 256 weights a block.
+std::string blocks_of_256() {
+    return deltanet::test::GgufBuilder()
+        .tensor("k", {256, 1}, 12, std::string(144, 'k'))
+        .tensor("l", {256, 1}, 14, std::string(210, 'l'))
+        .bytes();
+}
 
 std::vector<std::string> seeds() {
     const std::string header =
@@ -180,11 +280,15 @@ std::vector<std::string> seeds() {
         R"({"weight_map":{"a":"a"}})",
         gguf.bytes(),
         deltanet::test::GgufBuilder().bytes(),
+        gguf_layer(false).bytes(),
+        gguf_layer(true).bytes(),
+        gguf_layer(false).part(0, 2).bytes() + gguf_layer(false).part(1, 2).bytes(),
+        blocks_of_256(),
     };
 }
 
 /// Pieces that random bytes rarely form.
-constexpr std::array<std::string_view, 31> pieces{
+constexpr std::array<std::string_view, 36> pieces{
     "\"dtype\":",
     "\"shape\":",
     "\"data_offsets\":",
@@ -215,22 +319,30 @@ constexpr std::array<std::string_view, 31> pieces{
     std::string_view("\3\0\0\0", 4),
     std::string_view("\0\0\0\0\0\0\0\0", 8),
     std::string_view("\x20\0\0\0\0\0\0\0", 8),
+    std::string_view("\0\1\0\0\0\0\0\0", 8),
+    std::string_view("\2\0\0\0", 4),
+    std::string_view("\x0c\0\0\0", 4),
+    "split.count",
+    ".weight",
     std::string_view("\xff\xff\xff\xff\xff\xff\xff\x7f", 8),
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::array<Outcomes, 4> outcomes;
+    std::array<Outcomes, 5> outcomes;
     return deltanet::test::fuzz_main(
         std::span(argv, static_cast<std::size_t>(argc)), seeds(), pieces,
         [&](const std::string& input) { run_all(input, outcomes); },
         [&] {
-            for (const Outcomes& outcome : outcomes)
-                require(outcome.accepted == 2, "every seed is valid as meant");
+            // of the GGUF files: 2, 3 layers, 1; the one in two parts reads as its first
+            constexpr std::array<std::uint64_t, 5> valid{2, 2, 2, 6, 3};
+            for (std::size_t i = 0; i < valid.size(); ++i)
+                require(outcomes[i].accepted == valid[i], "every seed is valid as meant");
         },
         [&](std::uint64_t iterations) {
-            static constexpr std::array<const char*, 4> names{"file", "header", "index", "gguf"};
+            static constexpr std::array<const char*, 5> names{"file", "header", "index", "gguf",
+                                                              "gguf layer"};
             for (std::size_t i = 0; i < outcomes.size(); ++i) {
                 deltanet::test::print_outcomes(names[i], outcomes[i]);
                 require(iterations < 1000 || outcomes[i].accepted > 12,
