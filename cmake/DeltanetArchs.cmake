@@ -14,6 +14,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
        "avx512bf16|-mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx512vnni -mavx512bf16 -mfma")
 endif()
 
+# The same for instruction sets that change nothing but products with quantised weights. The tests of
+# those run with them; deltanet::dispatch does not choose them.
+set(DELTANET_PRODUCT_ARCH_TABLE)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  list(APPEND DELTANET_PRODUCT_ARCH_TABLE "avxvnni|-mavx2 -mfma -mf16c -mavxvnni")
+endif()
+
 # deltanet_read_arch(<row> <arch> <flags> <features>): name, list of flags, "avx2,fma" of a row.
 function(deltanet_read_arch row arch flags features)
   string(REGEX MATCH "^[^|]*" name "${row}")

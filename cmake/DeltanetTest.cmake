@@ -5,8 +5,8 @@
 #                   [LAUNCHER <command>] [ONE_CTEST_TEST])
 #   One executable deltanet_<suite>_tests; each of its Catch2 cases is a ctest test "<suite>.<case>"
 #   with the label <suite>, unless another is given.
-# deltanet_add_arch_test(<suite> SOURCES <files> [LINK <targets>])
-#   The same sources once per row of the arch table below, as suites "<suite>_<arch>", all of them with
+# deltanet_add_arch_test(<suite> TABLE <table> SOURCES <files> [LINK <targets>])
+#   The same sources once per row of an arch table (DeltanetArchs.cmake), as suites "<suite>_<arch>", all of them with
 #   the label <suite>; a case whose arch this CPU lacks is reported as skipped.
 
 include(DeltanetArchs)
@@ -41,13 +41,15 @@ function(deltanet_add_test suite)
 endfunction()
 
 function(deltanet_add_arch_test suite)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "TABLE" "SOURCES;LINK" ${ARGN})
   # deltanet_arch_run FEATURES COMMAND...: runs the command if the CPU has the features, else exits
   # with 77. A program of its own, because one built for AVX-512 may trap before it reaches main().
   set(launcher_source "${PROJECT_SOURCE_DIR}/tests/support/arch_run.cpp")
   set(CMAKE_CXX_STANDARD 20) # for the launcher, which does not link deltanet::deltanet
-  add_custom_target(deltanet_${suite}_tests) # all arches at once
-  foreach(row IN LISTS DELTANET_ARCH_TABLE)
+  if(NOT TARGET deltanet_${suite}_tests)
+    add_custom_target(deltanet_${suite}_tests) # all arches at once
+  endif()
+  foreach(row IN LISTS ${arg_TABLE})
     deltanet_read_arch("${row}" arch flags features)
     if(NOT arg_SOURCES OR NOT (DELTANET_TEST_ARCHES STREQUAL "all" OR arch IN_LIST DELTANET_TEST_ARCHES))
       continue()

@@ -6,11 +6,16 @@
 Usage::
 
     pip install gguf numpy
-    python3 export_gguf.py model.gguf [--type BF16 | F16 | F32 | Q8_0 | Q4_0]
+    python3 export_gguf.py model.gguf [--type BF16 | F16 | F32 | Q8_0 | Q4_0 | Q4_K | Q6_K] [--split N]
     python3 export_gguf.py --check PROGRAM    # exports and runs PROGRAM --check --model on it
 
 What the converter of llama.cpp does to such a model: names, value heads in tiled order, -exp(A_log), norms
-with their 1 added. With --check it exits with 77 where the packages are not there.
+with their 1 added. --split writes files of N tensors at most. With --check it exports a whole file and a
+split one, and exits with 77 where the packages are not there.
+
+The formats of 256 weights fit rows of 256 only, of which this model has the output projections: with Q4_K
+all else is Q4_0, with Q6_K Q8_0. They are quantised here, without the search for the best scales that
+llama.cpp does, as the package cannot.
 """
 
 import argparse
@@ -82,11 +87,65 @@ def layer_tensors(tensors: dict[str, np.ndarray], prefix: str, config: dict) -> 
     }
 
 
-def export(path: Path, kind: gguf.GGMLQuantizationType) -> None:
+def halves(values: np.ndarray) -> np.ndarray:
+    """Bytes [n, 2] of half precision."""
+    return values.astype(np.float16).view(np.uint8).reshape(-1, 2)
+
+
+def divided(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Nearest integers of values / steps, 0 where a step is 0."""
+    return np.rint(np.divide(values, steps, out=np.zeros_like(values), where=steps != 0)).astype(np.int32)
+
+
+def quantize_q4_k(rows: np.ndarray) -> np.ndarray:
+    """Blocks of 256 as eight groups of 32: w = d scale q - m min."""
+    w = rows.reshape(-1, 8, 32)
+    low = np.maximum(0, -w.min(axis=2))
+    step = (w.max(axis=2) + low).clip(0) / 15
+    d = np.float16(step.max(axis=1) / 63).astype(np.float32)
+    m = np.float16(low.max(axis=1) / 63).astype(np.float32)
+    scale, minimum = (divided(x, np.broadcast_to(y[:, None], x.shape)).clip(0, 63) for x, y in ((step, d), (low, m)))
+    offset = (m[:, None] * minimum)[:, :, None]
+    q = divided(w + offset, np.broadcast_to((d[:, None] * scale)[:, :, None], w.shape)).clip(0, 15)
+    packed = np.zeros((len(w), 12), np.int32)  # as linear/ggml_blocks.hpp reads them
+    packed[:, 0:4] = scale[:, :4] | scale[:, 4:] >> 4 << 6
+    packed[:, 4:8] = minimum[:, :4] | minimum[:, 4:] >> 4 << 6
+    packed[:, 8:12] = scale[:, 4:] & 15 | (minimum[:, 4:] & 15) << 4
+    nibbles = q[:, 0::2] | q[:, 1::2] << 4
+    parts = (halves(d), halves(m), packed, nibbles.reshape(len(w), 128))
+    return np.concatenate(parts, axis=1).astype(np.uint8).reshape(len(rows), -1)
+
+
+def quantize_q6_k(rows: np.ndarray) -> np.ndarray:
+    """Blocks of 256 as sixteen groups of 16: w = d scale (q - 32)."""
+    w = rows.reshape(-1, 16, 16)
+    step = np.abs(w).max(axis=2) / 31
+    d = np.float16(step.max(axis=1) / 127).astype(np.float32)
+    scale = divided(step, np.broadcast_to(d[:, None], step.shape)).clip(0, 127)
+    q = divided(w, np.broadcast_to((d[:, None] * scale)[:, :, None], w.shape)).clip(-32, 31) + 32
+    q = q.reshape(-1, 2, 4, 32)
+    low = q & 15
+    four = np.concatenate([low[:, :, 0] | low[:, :, 2] << 4, low[:, :, 1] | low[:, :, 3] << 4], axis=2)
+    two = sum(q[:, :, i] >> 4 << 2 * i for i in range(4))
+    parts = (four.reshape(len(w), 128), two.reshape(len(w), 64), scale, halves(d))
+    return np.concatenate(parts, axis=1).astype(np.uint8).reshape(len(rows), -1)
+
+
+def blocks_of(values: np.ndarray, kind: gguf.GGMLQuantizationType) -> tuple[np.ndarray, gguf.GGMLQuantizationType]:
+    """The rows in that format, or in the one that stands in for it where they are too short."""
+    types = gguf.GGMLQuantizationType
+    by_256 = {types.Q4_K: (quantize_q4_k, types.Q4_0), types.Q6_K: (quantize_q6_k, types.Q8_0)}
+    if kind not in by_256:
+        return gguf.quants.quantize(values, kind), kind
+    quantize, instead = by_256[kind]
+    return (quantize(values), kind) if values.shape[1] % 256 == 0 else blocks_of(values, instead)
+
+
+def export(path: Path, kind: gguf.GGMLQuantizationType, split: int = 0) -> None:
     config = json.loads((MODEL / "config.json").read_text())
     tensors = read_safetensors(MODEL / "model.safetensors")
     blocks = config["num_hidden_layers"]
-    writer = gguf.GGUFWriter(path, "qwen35")
+    writer = gguf.GGUFWriter(path, "qwen35", split_max_tensors=split)
     for key, value in {
         "block_count": blocks,
         "full_attention_interval": blocks + 1,  # no block is full attention
@@ -108,7 +167,8 @@ def export(path: Path, kind: gguf.GGMLQuantizationType) -> None:
         if small or kind == gguf.GGMLQuantizationType.F32:
             writer.add_tensor(name, values)
         else:
-            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+            blocks, written = blocks_of(values, kind)
+            writer.add_tensor(name, blocks, raw_dtype=written)
 
     add("token_embd.weight", tensors["model.embed_tokens.weight"])
     add("output_norm.weight", 1 + tensors["model.norm.weight"])
@@ -133,19 +193,23 @@ def export(path: Path, kind: gguf.GGMLQuantizationType) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--type", default="BF16", choices=["BF16", "F16", "F32", "Q8_0", "Q4_0"])
+    parser.add_argument("--type", default="BF16", choices=["BF16", "F16", "F32", "Q8_0", "Q4_0", "Q4_K", "Q6_K"])
+    parser.add_argument("--split", type=int, default=0, metavar="N")
     parser.add_argument("--check", metavar="PROGRAM")
     arguments = parser.parse_args()
     if (arguments.file is None) == (arguments.check is None):
         parser.error("a file to write, or --check PROGRAM")
     kind = gguf.GGMLQuantizationType[arguments.type]
     if arguments.file is not None:
-        export(arguments.file, kind)
+        export(arguments.file, kind, arguments.split)
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.gguf"
-        export(path, kind)
-        return subprocess.run([arguments.check, "--check", "--model", path], check=False).returncode
+    for split, name in (0, "model.gguf"), (20, "model-00001-of-00003.gguf"):
+        with tempfile.TemporaryDirectory() as folder:
+            export(Path(folder) / "model.gguf", kind, split)
+            command = [arguments.check, "--check", "--model", Path(folder) / name]
+            if status := subprocess.run(command, check=False).returncode:
+                return status
+    return 0
 
 
 if __name__ == "__main__":

@@ -159,7 +159,8 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (options.chat) return generate::chat(options.model);
-        if (options.precision) return generate::measure_precision(options.model);
+        if (options.precision)
+            return generate::measure_precision(options.model, options.recorded());
         const std::vector<int> prompt =
             options.prompt.empty() ? bytes_of(deltanet::SafetensorsFile::open(
                                                   options.recorded() / "expected.safetensors")

@@ -7,6 +7,7 @@
 
 #include "model_files.hpp"
 #include <deltanet/deltanet.hpp>
+#include <deltanet/linear/quantized.hpp>
 
 #include <cmath>
 #include <filesystem>
@@ -28,11 +29,13 @@ struct ModelOptions {
     index_t slots = 1;
 };
 
-/// One sequence at a time, in slot 0. The weights stay in the mapped file, as they are stored.
-class LanguageModel {
+/// One sequence at a time, in slot 0. The weights stay in the mapped file, as they are stored; L
+/// multiplies by them.
+template <class L>
+class BasicLanguageModel {
   public:
     /// `path`: a directory that transformers saved, or a GGUF file.
-    explicit LanguageModel(const std::filesystem::path& path, const ModelOptions& options = {})
+    explicit BasicLanguageModel(const std::filesystem::path& path, const ModelOptions& options = {})
         : files_(path),
           layer_(files_.layer()),
           slots_(layer_, {.slots = options.slots,
@@ -41,7 +44,7 @@ class LanguageModel {
                           .rollback = options.rollback}) {
         layer_.scan_compute = options.scan;
         for (index_t i = 0; i < n_layers(); ++i) {
-            blocks_.emplace_back(files_.bind(layer_, i));
+            blocks_.emplace_back(files_.bind<L>(layer_, i));
             Block& block = blocks_.back();
             block.mlp_norm = files_.floats("post_attention_layernorm.weight", i);
             block.gate = files_.matrix("mlp.gate_proj.weight", i);
@@ -109,12 +112,12 @@ class LanguageModel {
 
   private:
     struct Block {
-        explicit Block(deltanet::BoundLayer<> bound)
+        explicit Block(deltanet::BoundLayer<L> bound)
             : weights(std::move(bound)), layer(weights.config, weights.weights) {}
-        deltanet::BoundLayer<> weights;
-        deltanet::DeltaNetLayer<Backend> layer;
+        deltanet::BoundLayer<L> weights;
+        deltanet::DeltaNetLayer<Backend, L> layer;
         std::vector<float> mlp_norm;
-        deltanet::EigenLinear gate, up, down;
+        L gate, up, down;
     };
 
     static std::size_t size(index_t n) { return static_cast<std::size_t>(n); }
@@ -131,7 +134,7 @@ class LanguageModel {
                                                        .weight_offset = files_.norm_offset()});
     }
 
-    void apply(const deltanet::EigenLinear& w, View<const float, 2> in, View<float, 2> out) {
+    void apply(const L& w, View<const float, 2> in, View<float, 2> out) {
         w(in, out, workspace_.acquire(w.scratch_bytes(in.size(0), 1)), backend_.executor());
     }
 
@@ -156,12 +159,15 @@ class LanguageModel {
     deltanet::StateSlots slots_;
     std::vector<Block> blocks_;
     std::vector<float> final_norm_, embedding_;
-    deltanet::EigenLinear output_;
+    L output_;
 
     Backend backend_;
     deltanet::Batch batch_;
     deltanet::Workspace workspace_;
     std::vector<float> x_, y_, gate_, up_, logits_;
 };
+
+/// Blocks of quantised files are multiplied as the integers that they are.
+using LanguageModel = BasicLanguageModel<deltanet::QuantizedLinear<>>;
 
 }  // namespace generate

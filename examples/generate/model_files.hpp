@@ -43,11 +43,12 @@ class ModelFiles {
     [[nodiscard]] double norm_offset() const { return gguf_ ? 0.0 : 1.0; }
 
     /// Layer i, computed as `config` says.
-    [[nodiscard]] deltanet::BoundLayer<> bind(const deltanet::LayerConfig& config,
-                                              index_t i) const {
-        if (gguf_) return deltanet::bind_layer(*gguf_, config, i);
-        return deltanet::bind_layer(*checkpoint_, family_, config,
-                                    deltanet::find_layer_prefix(*checkpoint_, family_, i));
+    template <class L>
+    [[nodiscard]] deltanet::BoundLayer<L> bind(const deltanet::LayerConfig& config,
+                                               index_t i) const {
+        if (gguf_) return deltanet::bind_layer<L>(*gguf_, config, i);
+        return deltanet::bind_layer<L>(*checkpoint_, family_, config,
+                                       deltanet::find_layer_prefix(*checkpoint_, family_, i));
     }
 
     /// A tensor of block i, or of the model with i = -1, under the name that transformers gives it.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// What lower precision does to the model: perplexity over 4096 bytes that it has not seen, and the
-/// error of the states behind them, against float32.
+/// error of the states behind them, against float32. With a quantised GGUF file: what the integer
+/// products do, against products with its weights unpacked.
 #pragma once
 
 #include "held_out.hpp"
@@ -15,7 +16,8 @@ namespace generate {
 struct PrecisionCase {
     const char* text;
     ModelOptions precision;
-    std::size_t piece;  ///< tokens per call; 1: decoding
+    std::size_t piece;      ///< tokens per call; 1: decoding
+    bool unpacked = false;  ///< quantised weights as floats
 };
 
 struct PrecisionResult {
@@ -35,9 +37,10 @@ inline double bits_of(const float* row, index_t vocabulary, int byte) {
 }
 
 /// text has one byte more than are fed: the last one is only predicted.
-inline PrecisionResult run_case(const std::filesystem::path& directory, const PrecisionCase& c,
-                                const std::vector<int>& text) {
-    LanguageModel model(directory, c.precision);
+template <class Model>
+PrecisionResult run_model(const std::filesystem::path& path, const PrecisionCase& c,
+                          const std::vector<int>& text) {
+    Model model(path, c.precision);
     PrecisionResult result;
     const std::size_t n = text.size() - 1;
     for (std::size_t done = 0; done < n; done += c.piece) {
@@ -57,6 +60,12 @@ inline PrecisionResult run_case(const std::filesystem::path& directory, const Pr
     return result;
 }
 
+inline PrecisionResult run_case(const std::filesystem::path& path, const PrecisionCase& c,
+                                const std::vector<int>& text) {
+    if (!c.unpacked) return run_model<LanguageModel>(path, c, text);
+    return run_model<BasicLanguageModel<deltanet::EigenLinear>>(path, c, text);
+}
+
 /// rms(a - b) / rms(b).
 inline double relative_rms(const std::vector<float>& a, const std::vector<float>& b) {
     double difference = 0.0, reference = 0.0;
@@ -67,14 +76,21 @@ inline double relative_rms(const std::vector<float>& a, const std::vector<float>
     return std::sqrt(difference / reference);
 }
 
-/// Prints a line for each case.
-inline int measure_precision(const std::filesystem::path& directory) {
+/// Prints a line for each case. `recorded` is where the text is.
+inline int measure_precision(const std::filesystem::path& path,
+                             const std::filesystem::path& recorded) {
     using deltanet::DType;
     using deltanet::ScanCompute;
-    const std::vector<int> text = held_out_text(directory);
+    const std::vector<int> text = held_out_text(recorded);
 
     constexpr std::size_t whole = 512;
-    const PrecisionCase cases[] = {
+    const std::vector<PrecisionCase> of_weights = {
+        {"weights unpacked to float32, prefill", {}, whole, true},
+        {"weights unpacked to float32, decode", {}, 1, true},
+        {"integer products, prefill", {}, whole},
+        {"integer products, decode", {}, 1},
+    };
+    const std::vector<PrecisionCase> of_states = {
         {"float32, prefill", {}, whole},
         {"float32, decode", {}, 1},
         {"bf16 products, prefill", {DType::f32, ScanCompute::bf16_emulated}, whole},
@@ -92,8 +108,8 @@ inline int measure_precision(const std::filesystem::path& directory) {
     std::printf("| | perplexity | difference | error of logits | error of states |\n");
     std::printf("|---|---|---|---|---|\n");
     PrecisionResult first;
-    for (const PrecisionCase& c : cases) {
-        PrecisionResult result = run_case(directory, c, text);
+    for (const PrecisionCase& c : path.extension() == ".gguf" ? of_weights : of_states) {
+        PrecisionResult result = run_case(path, c, text);
         const double perplexity = std::exp2(result.bits);
         if (first.logits.empty()) first = result;
         std::printf("| %s | %.5f | %+.1e | %.1e | %.1e |\n", c.text, perplexity,

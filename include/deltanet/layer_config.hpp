@@ -96,11 +96,11 @@ struct LayerConfig {
     /// Throws `Error` naming the field that is wrong.
     void validate() const {
         const std::string_view where = "LayerConfig::validate";
-        detail::check_at_least(where, "hidden", hidden, 1);
-        detail::check_at_least(where, "n_heads_k", n_heads_k, 1);
-        detail::check_at_least(where, "n_heads_v", n_heads_v, 1);
-        detail::check_at_least(where, "d_k", d_k, 1);
-        detail::check_at_least(where, "d_v", d_v, 1);
+        check_size(where, "hidden", hidden);
+        check_size(where, "n_heads_k", n_heads_k);
+        check_size(where, "n_heads_v", n_heads_v);
+        check_size(where, "d_k", d_k);
+        check_size(where, "d_v", d_v);
         if (n_heads_v % n_heads_k != 0) {
             detail::fail(where, "n_heads_v",
                          detail::concat("a multiple of n_heads_k = ", n_heads_k),
@@ -119,6 +119,13 @@ struct LayerConfig {
     }
 
   private:
+    /// Products of three sizes, what a state or a projection has, do not overflow, in bytes either.
+    static void check_size(std::string_view where, std::string_view field, index_t value) {
+        constexpr index_t most = index_t{1} << 19;
+        detail::check_at_least(where, field, value, 1);
+        if (value > most)
+            detail::fail(where, field, detail::concat("at most ", most), detail::concat(value));
+    }
     static void check_epsilon(std::string_view where, std::string_view field, double value) {
         if (!(value >= 0.0) || !std::isfinite(value)) {
             detail::fail(where, field, "a finite number >= 0", detail::concat(value));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Products with quantised weights against exact arithmetic: the activations are quantised here by
-/// the documented rule, everything after that is computed in double.
+/// the documented rule, everything after that is computed in double. And against the product with
+/// the unpacked weights and the activations as they are: within half a step of each group of 32
+/// activations times the sum of its |weights|, which is the error that the operator states.
 #include "fixtures.hpp"
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
@@ -61,6 +63,19 @@ std::vector<double> rounded(const float* x, index_t n) {
     return values;
 }
 
+/// Half of the steps that activations are rounded to: max |x| / 254 of 32, and what the two
+/// roundings of the scale and that of x / scale, a number of up to 127, can add.
+std::vector<double> half_steps_of(const float* x, index_t n) {
+    std::vector<double> steps;
+    for (index_t first = 0; first < n; first += 32) {
+        double top = 0.0;
+        for (index_t i = first; i < first + 32; ++i)
+            top = std::max(top, std::abs(static_cast<double>(x[i])));
+        steps.push_back(top * (1.0 / 254 + 4 * 0x1p-24));
+    }
+    return steps;
+}
+
 struct Sizes {
     index_t rows, cols;
 };
@@ -90,12 +105,14 @@ TEST_CASE("products with quantised weights equal exact ones with rounded activat
             const View<const float, 2> x(values.data(), {most, size.cols});
             const std::vector<float> all = product(linear, x);
             std::vector<float> row(static_cast<std::size_t>(size.cols));
-            double worst = 0.0, worst_float = 0.0;
+            double worst = 0.0, worst_float = 0.0, worst_stated = 0.0;
             for (index_t t = 0; t < most; ++t) {
                 const std::vector<double> q = rounded(x.ptr(t), size.cols);
+                const std::vector<double> half_steps = half_steps_of(x.ptr(t), size.cols);
                 for (index_t o = 0; o < size.rows; ++o) {
                     weight.load(o, 0, size.cols, row.data());
                     double exact = 0.0, of_floats = 0.0, terms = 0.0, rounding = 0.0;
+                    double stated = 0.0;
                     for (index_t i = 0; i < size.cols; ++i) {
                         const auto at = static_cast<std::size_t>(i);
                         const auto w = static_cast<double>(row[at]);
@@ -103,6 +120,7 @@ TEST_CASE("products with quantised weights equal exact ones with rounded activat
                         of_floats += w * static_cast<double>(x(t, i));
                         terms += std::abs(w * q[at]);
                         rounding += std::abs(w * (q[at] - static_cast<double>(x(t, i))));
+                        stated += std::abs(w) * half_steps[static_cast<std::size_t>(i / 32)];
                     }
                     const auto y =
                         static_cast<double>(all[static_cast<std::size_t>(t * size.rows + o)]);
@@ -112,12 +130,14 @@ TEST_CASE("products with quantised weights equal exact ones with rounded activat
                     const double groups = static_cast<double>(size.cols) / 32;
                     const double tolerance = (2 * groups + 6) * 0x1p-24 * terms + 1e-30;
                     worst = std::max(worst, std::abs(y - exact) / tolerance);
-                    worst_float = std::max(
-                        worst_float, (std::abs(y - of_floats) - tolerance) / (rounding + 1e-30));
+                    const double error = std::abs(y - of_floats) - tolerance;
+                    worst_float = std::max(worst_float, error / (rounding + 1e-30));
+                    worst_stated = std::max(worst_stated, error / (stated + 1e-30));
                 }
             }
             CHECK(worst <= 1.0);
             CHECK(worst_float <= 1.0);
+            CHECK(worst_stated <= 1.0);
             // the same bits for any number of tokens, and whoever runs the tasks
             for (const index_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13}) {
                 CAPTURE(n);
@@ -126,6 +146,28 @@ TEST_CASE("products with quantised weights equal exact ones with rounded activat
             }
             CHECK(bit_equal(product(linear, x, BackwardExecutor{}), all));
         }
+    }
+}
+
+TEST_CASE("the stated error of products with quantised weights is that of the worst activations") {
+    for (const WeightFormat format : kFormats) {
+        CAPTURE(name_of(format));
+        const RandomBlocks blocks(format, 1, 256);
+        std::vector<float> w(256), x(256);
+        blocks.matrix().load(0, 0, 256, w.data());
+        double of_floats = 0.0, stated = 0.0;
+        for (std::size_t i = 0; i < 256; ++i) {
+            // 0.49 of a step of 1 / 127 away from an integer, towards the sign of its weight
+            x[i] = i % 32 == 0
+                       ? 1.0F
+                       : std::copysign((static_cast<float>(i % 100) + 0.49F) / 127.0F, w[i]);
+            of_floats += static_cast<double>(w[i]) * static_cast<double>(x[i]);
+            stated += std::abs(static_cast<double>(w[i])) / 254.0;
+        }
+        const View<const float, 2> row(x.data(), {1, 256});
+        const auto y = static_cast<double>(product(QuantizedLinear<>(blocks.matrix()), row)[0]);
+        CHECK(of_floats - y <= stated);
+        CHECK(of_floats - y > 0.9 * stated);
     }
 }
 

@@ -2,11 +2,14 @@
 // Copyright (c) 2026 the deltanet authors
 /// Prints the figures that docs/numerics.md and docs/state.md quote. Not a test: the tests hold the
 /// limits, this says how far from them the library is. Argument: what to measure (rule, gates,
-/// golden, memory), or nothing for all.
+/// golden, quantised, memory), or nothing for all.
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 #include "support/layer_fixture.hpp"
+#include "support/random_blocks.hpp"
 #include <deltanet/deltanet.hpp>
+#include <deltanet/linear/quantized.hpp>
+#include <deltanet/linear/reference.hpp>
 
 #include <cstdio>
 #include <string>
@@ -133,6 +136,41 @@ void measure_golden() {
     }
 }
 
+template <class L>
+std::vector<float> product(const L& linear, const std::vector<float>& x, index_t n_tokens) {
+    std::vector<float> y(static_cast<std::size_t>(n_tokens * linear.out_features()));
+    SequentialExecutor executor;
+    Workspace workspace;
+    linear(View<const float, 2>(x.data(), {n_tokens, linear.in_features()}),
+           View<float, 2>(y.data(), {n_tokens, linear.out_features()}),
+           workspace.acquire(linear.scratch_bytes(n_tokens, 1)), executor);
+    return y;
+}
+
+/// Products with quantised weights, blocks of random bits, against the same weights in double.
+void measure_quantised() {
+    constexpr index_t kTokens = 64, kRows = 256, kColumns = 2048;
+    const std::vector<float> normal = Random(6).normals(kTokens * kColumns);
+    std::vector<float> uneven = normal;
+    for (std::size_t i = 0; i < uneven.size(); i += 32) uneven[i] *= 10.0F;
+    std::printf("products with quantised weights, arch %s\n", CpuBackend<>::arch_name);
+    for (const WeightFormat format :
+         {WeightFormat::q8_0, WeightFormat::q4_0, WeightFormat::q4_k, WeightFormat::q6_k}) {
+        const RandomBlocks blocks(format, kRows, kColumns);
+        const WeightMatrix w = blocks.matrix();
+        std::printf("| %s |", std::string(name_of(format)).c_str());
+        const auto measure = [&](const std::vector<float>& x) {
+            const std::vector<float> exact = product(ReferenceLinear(w), x, kTokens);
+            std::printf(" %.1e | %.1e |",
+                        relative_rms(product(QuantizedLinear<>(w), x, kTokens), exact),
+                        relative_rms(product(EigenLinear(w), x, kTokens), exact));
+        };
+        measure(normal);
+        measure(uneven);
+        std::printf("\n");
+    }
+}
+
 void print_memory(const char* name, const LayerConfig& config, index_t layers) {
     constexpr double kMiB = 1024.0 * 1024.0;
     const auto conv = static_cast<double>(config.conv_taps() * config.conv_dim() * 4);
@@ -165,6 +203,7 @@ int main(int argc, char** argv) {
     if (what.empty() || what == "rule") measure_rule();
     if (what.empty() || what == "gates") measure_gates();
     if (what.empty() || what == "golden") measure_golden();
+    if (what.empty() || what == "quantised") measure_quantised();
     if (what.empty() || what == "memory") measure_memory();
     return 0;
 }

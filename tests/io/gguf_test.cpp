@@ -149,6 +149,32 @@ TEST_CASE("a GGUF file that ends early is refused, wherever that is", "[gguf]") 
     CHECK(refused("") == "parse_gguf: f: header: expected 4 bytes, found 0 left in the file");
 }
 
+TEST_CASE("a GGUF file with any byte changed parses or is refused, and is not left", "[gguf]") {
+    const std::string text = example().bytes();
+    std::size_t parsed = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        for (const unsigned change : {0x01U, 0x80U, 0xFFU}) {
+            std::string changed = text;
+            changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ change);
+            const Bytes bytes(changed);
+            const std::string error = error_of([&] {
+                const GgufContents contents = parse_gguf(bytes.span, "f");
+                unsigned sum = 0;
+                for (const TensorInfo& tensor : contents.tensors) {
+                    for (index_t i = 0; i < tensor.byte_size; ++i)
+                        sum += std::to_integer<unsigned>(tensor.data[i]);
+                }
+                return sum;
+            });
+            parsed += error.empty() ? 1U : 0U;
+            if (!error.empty() && error.find(": expected ") == std::string::npos)
+                FAIL("byte " << at << ": " << error);
+        }
+    }
+    CHECK(parsed > 3 * 200);  // data, and bits that say nothing
+    CHECK(parsed < 3 * text.size());
+}
+
 TEST_CASE("GGUF headers that are wrong", "[gguf]") {
     GgufBuilder builder = example();
     builder.magic = "GGML";
@@ -188,11 +214,14 @@ TEST_CASE("GGUF metadata that are wrong", "[gguf]") {
           "parse_gguf: f: value of \"k\": expected 5 bytes, found 0 left in the file");
     CHECK(refused(GgufBuilder().number("k", 1).number("k", 1).bytes()) ==
           "parse_gguf: f: value of \"k\": expected one value, found the key twice");
-    for (const std::uint32_t alignment : {0U, 4U, 12U, 1U << 21U}) {
+    for (const std::uint32_t alignment : {0U, 4U, 12U, 24U, 48U, 1U << 21U}) {
         CHECK(refused(GgufBuilder().number("general.alignment", alignment).bytes()) ==
-              "parse_gguf: f: general.alignment: expected a multiple of 8 up to 2^20, found " +
+              "parse_gguf: f: general.alignment: expected a power of two from 8 to 2^20, found " +
                   std::to_string(alignment));
     }
+    CHECK(refused(GgufBuilder().text("general.alignment", "32").bytes()) ==
+          "GgufMetadata::integer: f: \"general.alignment\": expected a whole number, found a value "
+          "of type 8");
 }
 
 TEST_CASE("GGUF tensors that are wrong", "[gguf]") {

@@ -4,15 +4,16 @@
 /// the bytes and fill them, or throws `Error`. Two programs from one file:
 ///   libFuzzer   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -DDELTANET_LIBFUZZER
 ///                   -I include -I tests tests/io/readers_fuzz.cpp -o readers_fuzz
-///               ./readers_fuzz -dict=tests/io/readers_fuzz.dict -max_len=2048 <folder>
+///               ./readers_fuzz -dict=tests/io/readers_fuzz.dict -max_len=8192 <folder>
 ///   standalone  any compiler, without -DDELTANET_LIBFUZZER: see support/fuzz_driver.hpp
-#include "io/gguf_builder.hpp"
 #include "io/io_support.hpp"
+#include "io/readers_seeds.hpp"
 #include "support/fuzz_driver.hpp"
 #include <deltanet/io/checkpoint.hpp>
-#include <deltanet/io/gguf.hpp>
+#include <deltanet/io/gguf_binding.hpp>
 #include <deltanet/io/safetensors.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -108,9 +110,52 @@ void check_gguf(std::span<const std::byte> bytes, const deltanet::GgufContents& 
     static_cast<void>(used);
 }
 
+/// A linear operator that only reads its weights, all of them.
+class WeightReader {
+  public:
+    WeightReader() = default;
+    explicit WeightReader(const deltanet::WeightMatrix& weight)
+        : in_(weight.cols()), out_(weight.rows()) {
+        std::vector<float> row(static_cast<std::size_t>(in_));
+        volatile float sum = 0.0F;
+        for (index_t i = 0; i < out_; ++i) {
+            weight.load(i, 0, in_, row.data());
+            for (const float x : row) sum = sum + x;
+        }
+    }
+    [[nodiscard]] index_t in_features() const { return in_; }
+    [[nodiscard]] index_t out_features() const { return out_; }
+    [[nodiscard]] static index_t scratch_bytes(index_t, index_t) { return 0; }
+    template <class E>
+    void operator()(deltanet::View<const float, 2>, deltanet::View<float, 2>, std::span<std::byte>,
+                    E&) const {}
+
+  private:
+    index_t in_ = 0, out_ = 0;
+};
+
+/// Block 0 of the model in a GGUF file, or in two parts of one.
+void bind_gguf(std::vector<deltanet::GgufPart> parts) {
+    const deltanet::GgufFile file = deltanet::GgufFile::of(std::move(parts));
+    const deltanet::GgufModelConfig model = deltanet::read_gguf_config(file);
+    require(!model.linear_layers.empty(), "a model has blocks");
+    const auto bound = deltanet::bind_layer<WeightReader>(file, model.layer, 0);
+    require(bound.weights.out_proj.out_features() == model.layer.hidden, "layers have their sizes");
+}
+
+/// The input as one file or, where it holds a second "GGUF", as two parts.
+void read_gguf_model(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::size_t second = text.find("GGUF", 1);
+    std::vector<deltanet::GgufPart> parts;
+    parts.emplace_back(bytes.first(std::min(second, bytes.size())), "file");
+    if (second < bytes.size()) parts.emplace_back(bytes.subspan(second), "second file");
+    bind_gguf(std::move(parts));
+}
+
 /// The input as a whole file, as a header with a true length before up to 63 bytes of data (the
-/// count is the input's first byte), as an index, and as a GGUF file.
-void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
+/// count is the input's first byte), as an index, as a GGUF file, and as a layer in GGUF files.
+void run_all(std::string_view input, std::array<Outcomes, 5>& outcomes) {
     read_file(input, outcomes[0]);
     if (!input.empty()) {
         const auto data_bytes =
@@ -130,6 +175,7 @@ void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
     run(input, outcomes[3], [](std::span<const std::byte> bytes) {
         check_gguf(bytes, deltanet::parse_gguf(bytes, "file"));
     });
+    run(input, outcomes[4], read_gguf_model);
 }
 
 }  // namespace
@@ -139,7 +185,7 @@ void run_all(std::string_view input, std::array<Outcomes, 4>& outcomes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static std::array<Outcomes, 4> outcomes;
+    static std::array<Outcomes, 5> outcomes;
     run_all({reinterpret_cast<const char*>(data), size}, outcomes);
     return 0;
 }
@@ -148,43 +194,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-std::vector<std::string> seeds() {
-    const std::string header =
-        R"({"__metadata__":{"format":"pt"},)"
-        R"("model.norm.weight":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},)"
-        R"("b":{"dtype":"BF16","shape":[3],"data_offsets":[16,22]},)"
-        R"("c":{"dtype":"F16","shape":[],"data_offsets":[22,24]},)"
-        R"("d":{"dtype":"F4","shape":[0,4],"data_offsets":[24,24]},)"
-        R"("\u00e9":{"dtype":"F64","shape":[1],"data_offsets":[24,32]}} )";
-    const std::string index =
-        R"({"metadata":{"total_size":3.5,"x":[1,{"y":null}]},)"
-        R"("weight_map":{"a":"model-00001-of-00002.safetensors","b":"2.safetensors"}})";
-    deltanet::test::GgufBuilder gguf;
-    using deltanet::test::raw;
-    gguf.text("general.architecture", "qwen35")
-        .number("general.alignment", 32)
-        .value("f", 6, raw(0.5F))
-        .value("n", 9, raw<std::uint32_t>(0) + raw<std::uint64_t>(2) + "ab")
-        .value("s", 9,
-               raw<std::uint32_t>(8) + raw<std::uint64_t>(1) + deltanet::test::gguf_text("x"))
-        .tensor("a", {32, 2}, 8, std::string(68, 'q'))
-        .tensor("b", {3}, 0, std::string(12, '\0'))
-        .tensor("c", {2, 2}, 30, std::string(8, 'h'));
-    return {
-        deltanet::test::safetensors_bytes(header, std::string(32, 'x')),
-        deltanet::test::safetensors_bytes("{}"),
-        static_cast<char>(32) + header,
-        static_cast<char>(4) +
-            std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})"),
-        index,
-        R"({"weight_map":{"a":"a"}})",
-        gguf.bytes(),
-        deltanet::test::GgufBuilder().bytes(),
-    };
-}
-
 /// Pieces that random bytes rarely form.
-constexpr std::array<std::string_view, 31> pieces{
+constexpr std::array<std::string_view, 36> pieces{
     "\"dtype\":",
     "\"shape\":",
     "\"data_offsets\":",
@@ -215,22 +226,30 @@ constexpr std::array<std::string_view, 31> pieces{
     std::string_view("\3\0\0\0", 4),
     std::string_view("\0\0\0\0\0\0\0\0", 8),
     std::string_view("\x20\0\0\0\0\0\0\0", 8),
+    std::string_view("\0\1\0\0\0\0\0\0", 8),
+    std::string_view("\2\0\0\0", 4),
+    std::string_view("\x0c\0\0\0", 4),
+    "split.count",
+    ".weight",
     std::string_view("\xff\xff\xff\xff\xff\xff\xff\x7f", 8),
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::array<Outcomes, 4> outcomes;
+    std::array<Outcomes, 5> outcomes;
     return deltanet::test::fuzz_main(
-        std::span(argv, static_cast<std::size_t>(argc)), seeds(), pieces,
+        std::span(argv, static_cast<std::size_t>(argc)), deltanet::test::reader_seeds(), pieces,
         [&](const std::string& input) { run_all(input, outcomes); },
         [&] {
-            for (const Outcomes& outcome : outcomes)
-                require(outcome.accepted == 2, "every seed is valid as meant");
+            // of the GGUF files: 2, 3 layers, 1; the one in two parts reads as its first
+            constexpr std::array<std::uint64_t, 5> valid{2, 2, 2, 6, 3};
+            for (std::size_t i = 0; i < valid.size(); ++i)
+                require(outcomes[i].accepted == valid[i], "every seed is valid as meant");
         },
         [&](std::uint64_t iterations) {
-            static constexpr std::array<const char*, 4> names{"file", "header", "index", "gguf"};
+            static constexpr std::array<const char*, 5> names{"file", "header", "index", "gguf",
+                                                              "gguf layer"};
             for (std::size_t i = 0; i < outcomes.size(); ++i) {
                 deltanet::test::print_outcomes(names[i], outcomes[i]);
                 require(iterations < 1000 || outcomes[i].accepted > 12,

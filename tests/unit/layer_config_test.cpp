@@ -113,6 +113,8 @@ TEST_CASE("sizes that validate refuses", "[layer_config]") {
               where + size.name + ": expected at least 1, found 0");
         CHECK(refusal([&](LayerConfig& c) { c.*size.field = -4; }) ==
               where + size.name + ": expected at least 1, found -4");
+        CHECK(refusal([&](LayerConfig& c) { c.*size.field = index_t{1} << 20; }) ==
+              where + size.name + ": expected at most 524288, found 1048576");
     }
     CHECK(refusal([](LayerConfig& c) { c.n_heads_v = 5; }) ==
           where + "n_heads_v: expected a multiple of n_heads_k = 2, found 5");

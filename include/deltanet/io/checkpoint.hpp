@@ -6,12 +6,12 @@
 
 #include <deltanet/error.hpp>
 #include <deltanet/io/detail/checkpoint_index.hpp>
+#include <deltanet/io/detail/file_set.hpp>
 #include <deltanet/io/detail/names.hpp>
 #include <deltanet/io/mapped_file.hpp>
 #include <deltanet/io/safetensors.hpp>
 #include <deltanet/io/tensor_info.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -47,74 +47,39 @@ class Checkpoint {
     ~Checkpoint() = default;
 
     /// Names of all tensors, sorted.
-    [[nodiscard]] std::vector<std::string_view> names() const {
-        std::vector<std::string_view> all;
-        for (const Place& place : places_) all.emplace_back(place.tensor->name);
-        return all;
-    }
+    [[nodiscard]] std::vector<std::string_view> names() const { return set_.names(); }
 
     /// The tensor of that name, or null. Logarithmic in the number of tensors.
     [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept {
-        const Place* const place = find_place(name);
-        return place == nullptr ? nullptr : place->tensor;
+        return set_.find(name);
     }
 
     /// The tensor of that name. Throws `Error` with the files looked in and the names most like it
     /// if there is none.
     [[nodiscard]] const TensorInfo& tensor(std::string_view name) const {
-        const TensorInfo* const found = find(name);
-        if (found == nullptr) {
-            detail::fail("Checkpoint::tensor", files_text(), "a tensor of that name",
-                         detail::missing_name(name, names()));
-        }
-        return *found;
+        return set_.tensor("Checkpoint::tensor", name);
     }
 
     /// Path of the file that holds the tensor, for messages; empty if there is no such tensor.
     [[nodiscard]] std::string_view file_of(std::string_view name) const noexcept {
-        const Place* const place = find_place(name);
-        return place == nullptr ? std::string_view() : std::string_view(files_[place->file].path());
+        return set_.file_of(name);
     }
 
     /// The files, in the order of their names.
-    [[nodiscard]] const std::vector<SafetensorsFile>& files() const noexcept { return files_; }
+    [[nodiscard]] const std::vector<SafetensorsFile>& files() const noexcept {
+        return set_.files();
+    }
 
   private:
-    struct Place {
-        const TensorInfo* tensor;  // in files_, whose elements' memory does not move with them
-        std::size_t file;
-    };
-
     Checkpoint() = default;
 
-    void open_shards(const std::filesystem::path& index);
-    void collect();
+    [[nodiscard]] static std::vector<SafetensorsFile> open_shards(
+        const std::filesystem::path& index);
 
-    [[nodiscard]] const Place* find_place(std::string_view name) const noexcept {
-        const auto place = std::lower_bound(places_.begin(), places_.end(), name,
-                                            [](const Place& candidate, std::string_view wanted) {
-                                                return candidate.tensor->name < wanted;
-                                            });
-        return place != places_.end() && place->tensor->name == name ? &*place : nullptr;
-    }
-
-    /// The file, or the first few of many.
-    [[nodiscard]] std::string files_text() const {
-        constexpr std::size_t most = 4;
-        std::string text;
-        for (std::size_t i = 0; i < files_.size() && i < most; ++i) {
-            text += (i == 0 ? "" : ", ") + files_[i].path();
-        }
-        if (files_.size() > most) text += detail::concat(" and ", files_.size() - most, " more");
-        return text;
-    }
-
-    std::vector<SafetensorsFile> files_;
-    std::vector<Place> places_;  // by name
+    detail::FileSet<SafetensorsFile> set_;
 };
 
 inline Checkpoint Checkpoint::open(const std::filesystem::path& path) {
-    Checkpoint checkpoint;
     std::filesystem::path file = path;
     std::error_code ignored;  // a path that cannot be examined is reported when it is opened
     if (std::filesystem::is_directory(path, ignored)) {
@@ -126,28 +91,31 @@ inline Checkpoint Checkpoint::open(const std::filesystem::path& path) {
                          "neither");
         }
     }
+    std::vector<SafetensorsFile> files;
     if (file.extension() == ".json") {
-        checkpoint.open_shards(file);
+        files = open_shards(file);
     } else {
-        checkpoint.files_.push_back(SafetensorsFile::open(file));
+        files.push_back(SafetensorsFile::open(file));
     }
-    checkpoint.collect();
+    Checkpoint checkpoint;
+    checkpoint.set_ = {"Checkpoint::open", std::move(files)};
     return checkpoint;
 }
 
 /// Opens the files of an index and checks that they keep what it promises.
-inline void Checkpoint::open_shards(const std::filesystem::path& index) {
+inline std::vector<SafetensorsFile> Checkpoint::open_shards(const std::filesystem::path& index) {
     const MappedFile mapped = MappedFile::open(index);
     const detail::WeightMap weight_map =
         detail::parse_checkpoint_index(mapped.bytes(), index.string());
     std::map<std::string_view, std::size_t> numbers;
     for (const auto& [tensor, file] : weight_map) numbers.emplace(file, 0);
+    std::vector<SafetensorsFile> files;
     for (auto& [file, number] : numbers) {
-        number = files_.size();
-        files_.push_back(SafetensorsFile::open(index.parent_path() / file));
+        number = files.size();
+        files.push_back(SafetensorsFile::open(index.parent_path() / file));
     }
     for (const auto& [tensor, file] : weight_map) {
-        const SafetensorsFile& shard = files_[numbers.at(file)];
+        const SafetensorsFile& shard = files[numbers.at(file)];
         if (shard.find(tensor) == nullptr) {
             detail::fail("Checkpoint::open", shard.path(),
                          detail::concat("tensor ", detail::in_quotes(tensor), " as ",
@@ -155,25 +123,7 @@ inline void Checkpoint::open_shards(const std::filesystem::path& index) {
                          detail::missing_name(tensor, shard.names()));
         }
     }
-}
-
-/// Makes one sorted list of the tensors of all files.
-inline void Checkpoint::collect() {
-    for (std::size_t i = 0; i < files_.size(); ++i) {
-        for (const TensorInfo& tensor : files_[i].tensors()) places_.push_back({&tensor, i});
-    }
-    std::sort(places_.begin(), places_.end(),
-              [](const Place& a, const Place& b) { return a.tensor->name < b.tensor->name; });
-    const auto twice = std::adjacent_find(
-        places_.begin(), places_.end(),
-        [](const Place& a, const Place& b) { return a.tensor->name == b.tensor->name; });
-    if (twice != places_.end()) {
-        const Place& second = *(twice + 1);
-        detail::fail(
-            "Checkpoint::open", detail::concat("tensor ", detail::in_quotes(twice->tensor->name)),
-            "one file that holds it",
-            detail::concat(files_[twice->file].path(), " and ", files_[second.file].path()));
-    }
+    return files;
 }
 
 }  // namespace deltanet

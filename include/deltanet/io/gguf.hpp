@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Reader for GGUF files, versions 2 and 3: "GGUF", a version, two counts, metadata, a list of
-/// tensors, and behind padding their data, used where they are. Files are taken for hostile:
-/// whatever they hold, they parse or throw `Error`, and no byte outside of them is read.
+/// Reader for GGUF files, versions 2 and 3, whole or split: "GGUF", a version, two counts,
+/// metadata, a list of tensors, and behind padding their data, used where they are. Files are taken
+/// for hostile: whatever they hold, they parse or throw `Error`, and no byte outside of them is
+/// read.
 #pragma once
 
+#include <deltanet/detail/check.hpp>
+#include <deltanet/io/detail/file_set.hpp>
+#include <deltanet/io/detail/gguf_split.hpp>
 #include <deltanet/io/detail/tensor_list.hpp>
 #include <deltanet/io/ggml_types.hpp>
 #include <deltanet/io/gguf_metadata.hpp>
@@ -15,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -97,8 +102,8 @@ inline void place_gguf_tensors(std::string_view file, std::vector<GgufEntry>& en
 
 [[nodiscard]] inline index_t gguf_alignment(std::string_view file, const GgufMetadata& metadata) {
     const index_t alignment = metadata.integer("general.alignment", 32);
-    if (alignment < 8 || alignment > (index_t{1} << 20) || alignment % 8 != 0) {
-        fail(gguf_function, concat(file, ": general.alignment"), "a multiple of 8 up to 2^20",
+    if (alignment < 8 || alignment > (index_t{1} << 20) || (alignment & (alignment - 1)) != 0) {
+        fail(gguf_function, concat(file, ": general.alignment"), "a power of two from 8 to 2^20",
              concat(alignment));
     }
     return alignment;
@@ -153,46 +158,109 @@ inline void place_gguf_tensors(std::string_view file, std::vector<GgufEntry>& en
     return contents;
 }
 
-/// An open GGUF file; movable, not copyable. Tensors and metadata stay valid, at the same address,
-/// as long as the object (or the one it was moved to) lives. Const functions may be called from
-/// several threads. See `MappedFile` for files that change while they are open.
+/// One of the files that a model may be split into.
+class GgufPart {
+  public:
+    /// Of bytes that are in memory already and outlive it. Throws `Error` as `parse_gguf` does.
+    GgufPart(std::span<const std::byte> bytes, std::string path)
+        : path_(std::move(path)), contents_(parse_gguf(bytes, path_)) {}
+
+    /// Maps and parses the file. Throws `Error` as `MappedFile::open` and `parse_gguf` do.
+    [[nodiscard]] static GgufPart open(const std::filesystem::path& path) {
+        MappedFile mapped = MappedFile::open(path);
+        GgufPart part(mapped.bytes(), path.string());
+        part.mapped_ = std::move(mapped);  // the bytes keep their address
+        return part;
+    }
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// Sorted by name.
+    [[nodiscard]] std::span<const TensorInfo> tensors() const noexcept { return contents_.tensors; }
+    [[nodiscard]] const GgufMetadata& metadata() const noexcept { return contents_.metadata; }
+
+  private:
+    std::string path_;
+    MappedFile mapped_;
+    GgufContents contents_;
+};
+
+/// An open GGUF file, or all the parts of one that is split; movable, not copyable. Tensors and
+/// metadata stay valid, at the same address, as long as the object (or the one it was moved to)
+/// lives. Const functions may be called from several threads. See `MappedFile` for files that
+/// change while they are open.
 class GgufFile {
   public:
-    /// Maps and parses the file. Throws `Error` as `MappedFile::open` and `parse_gguf` do.
+    /// Maps and parses the file and, where its `split.count` is above 1, the other parts, which lie
+    /// beside it: <name>-00001-of-00003.gguf and so on. Any part will do. Throws `Error` as
+    /// `GgufPart::open` does, for parts that are missing, misnamed or of another model by their own
+    /// numbers, and for a tensor in two of them.
     [[nodiscard]] static GgufFile open(const std::filesystem::path& path) {
-        GgufFile file;
-        file.path_ = path.string();
-        file.mapped_ = MappedFile::open(path);
-        file.contents_ = parse_gguf(file.mapped_.bytes(), file.path_);
-        return file;
+        GgufPart given = GgufPart::open(path);
+        const detail::GgufSplit split =
+            detail::read_gguf_split(kOpen, given.path(), given.metadata());
+        std::vector<GgufPart> parts;
+        for (index_t i = 0; i < split.count; ++i) {
+            if (i == split.number) {
+                if (split.count > 1)
+                    static_cast<void>(detail::gguf_part_path(kOpen, path, split, i));
+                parts.push_back(std::move(given));
+                continue;
+            }
+            const std::filesystem::path other = detail::gguf_part_path(kOpen, path, split, i);
+            std::error_code ignored;  // what cannot be examined is reported when it is opened
+            if (!std::filesystem::exists(other, ignored)) {
+                detail::fail(kOpen, path.string(),
+                             detail::concat("part ", i + 1, " of ", split.count, " beside it, ",
+                                            other.string()),
+                             "no such file");
+            }
+            parts.push_back(GgufPart::open(other));
+        }
+        return {kOpen, path.string(), std::move(parts)};
+    }
+
+    /// Of all parts of a model, in order, or of its one file: where the bytes are the engine's. The
+    /// first part's path stands for all. Throws `Error` as `open` does.
+    [[nodiscard]] static GgufFile of(std::vector<GgufPart> parts) {
+        detail::check_at_least(kOf, "parts", static_cast<index_t>(parts.size()), 1);
+        std::string path = parts.front().path();
+        return {kOf, std::move(path), std::move(parts)};
     }
 
     /// As given to `open`.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
-    /// All tensors, sorted by name.
-    [[nodiscard]] std::span<const TensorInfo> tensors() const noexcept { return contents_.tensors; }
+    /// The files, in the order of their numbers; at least one.
+    [[nodiscard]] const std::vector<GgufPart>& parts() const noexcept { return set_.files(); }
     /// Names of all tensors, sorted.
-    [[nodiscard]] std::vector<std::string_view> names() const {
-        return detail::names_of(contents_.tensors);
+    [[nodiscard]] std::vector<std::string_view> names() const { return set_.names(); }
+    /// Of the first part, where those of the model are.
+    [[nodiscard]] const GgufMetadata& metadata() const noexcept {
+        return parts().front().metadata();
     }
-    [[nodiscard]] const GgufMetadata& metadata() const noexcept { return contents_.metadata; }
-    /// Path of the file that holds the tensor, for messages.
-    [[nodiscard]] std::string_view file_of(std::string_view) const noexcept { return path_; }
+    /// Path of the part that holds the tensor, for messages; empty if there is no such tensor.
+    [[nodiscard]] std::string_view file_of(std::string_view name) const noexcept {
+        return set_.file_of(name);
+    }
     /// The tensor of that name, or null. Logarithmic in the number of tensors.
     [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept {
-        return detail::find_tensor(contents_.tensors, name);
+        return set_.find(name);
     }
     /// The tensor of that name. Throws `Error` with the names most like it if there is none.
     [[nodiscard]] const TensorInfo& tensor(std::string_view name) const {
-        return detail::required_tensor("GgufFile::tensor", path_, contents_.tensors, name);
+        return set_.tensor("GgufFile::tensor", name);
     }
 
   private:
-    GgufFile() = default;
+    static constexpr std::string_view kOpen = "GgufFile::open", kOf = "GgufFile::of";
+
+    GgufFile(std::string_view function, std::string path, std::vector<GgufPart> parts)
+        : path_(std::move(path)) {
+        detail::check_gguf_parts(function, std::span<const GgufPart>(parts));
+        set_ = {function, std::move(parts)};
+    }
 
     std::string path_;
-    MappedFile mapped_;
-    GgufContents contents_;
+    detail::FileSet<GgufPart> set_;
 };
 
 }  // namespace deltanet

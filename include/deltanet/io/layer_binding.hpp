@@ -133,7 +133,7 @@ class LayerBinder {
     }
 
     L projection(std::string_view short_name, index_t out, index_t in) {
-        return tensors_.template projection<L>(name(short_name), out, in);
+        return L(tensors_.matrix(name(short_name), out, in));
     }
 
     /// Rows of one tensor or of three, one after another. Only their sum is checked: transformers

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -125,7 +126,8 @@ class ConfigReader {
     layer.n_heads_k = json.integer("num_heads");
     layer.n_heads_v = json.integer("num_v_heads", layer.n_heads_k);
     layer.d_k = json.integer("head_dim");
-    layer.d_v = static_cast<index_t>(static_cast<double>(layer.d_k) * json.number("expand_v", 2.0));
+    const double d_v = static_cast<double>(layer.d_k) * json.number("expand_v", 2.0);
+    layer.d_v = std::abs(d_v) < 1e15 ? static_cast<index_t>(d_v) : 0;  // refused by validate()
     layer.conv_width = json.integer("conv_size", 4);
     layer.norm_eps = json.number("norm_eps", 1e-6);
     layer.beta_doubled = json.flag("allow_neg_eigval", false);

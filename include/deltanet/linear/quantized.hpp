@@ -3,10 +3,11 @@
 /// Products with the quantised weights of GGUF files where they lie, by integer arithmetic: the
 /// activations are quantised too, to int8 with a scale for every 32 of a token, and the integers
 /// multiplied by the CPU's dot-product instructions. Against the product with the weights as floats
-/// an output is off by what the rounding of activations does, sum_i w_i e_i with |e_i| <= scale /
-/// 2; everything after it is exact but for the float32 sum over groups of 32. Bits do not depend on
-/// the number of tokens, on the threads, or on the instruction set (SSE2 apart, which has no fused
-/// multiply-add).
+/// an output is off by what the rounding of activations does, half a step at most:
+///   |y_o - sum_i W_oi x_i| <= sum_g (max_{i in g} |x_i| / 254) sum_{i in g} |W_oi|
+/// over groups g of 32 inputs; everything after it is exact but for the float32 sum over groups.
+/// What it comes to is in docs/numerics.md. Bits do not depend on the number of tokens, on the
+/// threads, or on the instruction set (SSE2 apart, which has no fused multiply-add).
 #pragma once
 
 #include <deltanet/cpu/block_product_plan.hpp>

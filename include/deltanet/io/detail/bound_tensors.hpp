@@ -9,6 +9,7 @@
 #include <deltanet/linear/weight_matrix.hpp>
 #include <deltanet/views.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ inline constexpr std::string_view kWeightTypes = "dtype F32, BF16, F16, Q8_0, Q4
     std::erase(shape, index_t{1});
     return shape;
 }
+
 /// `Source` has tensor(name), find(name) and file_of(name). `storage` owns what had to be
 /// converted.
 template <class Source>
@@ -82,19 +84,44 @@ class BoundTensors {
         return {keep(read_float(tensor(name, {n}))), {n}};
     }
     /// In place if its address allows it, else as floats.
-    template <class L>
-    [[nodiscard]] L projection(const std::string& name, index_t out, index_t in) {
+    [[nodiscard]] WeightMatrix matrix(const std::string& name, index_t out, index_t in) {
         const TensorInfo& info = of_shape(name, {out, in});
         if (!weight_format(info.dtype)) fail(function_, where(name), kWeightTypes, info.dtype);
-        if (const auto weight = weight_in_place(info, {out, in})) return L(*weight);
-        return L(WeightMatrix(View<const float, 2>(keep(read_float(info)), {out, in})));
+        if (const auto weight = weight_in_place(info, {out, in})) return *weight;
+        return View<const float, 2>(keep(read_float(info)), {out, in});
+    }
+    /// up [out, rank] times down [rank, in] as one matrix of floats, where a file has a projection
+    /// in two.
+    [[nodiscard]] WeightMatrix product(const std::string& up_name, const std::string& down_name,
+                                       index_t out, index_t in) {
+        const std::vector<index_t>& shape = source_.tensor(down_name).shape;
+        const index_t rank = shape.empty() ? 0 : shape.front();
+        const WeightMatrix down = matrix(down_name, rank, in);
+        const WeightMatrix up = matrix(up_name, out, rank);
+        const auto n = [](index_t size) { return static_cast<std::size_t>(size); };
+        std::vector<float> rows(n(rank * in)), factors(n(rank)), all(n(out * in));
+        for (index_t k = 0; k < rank; ++k) down.load(k, 0, in, rows.data() + k * in);
+        std::vector<double> sums(n(in));
+        for (index_t i = 0; i < out; ++i) {
+            up.load(i, 0, rank, factors.data());
+            std::fill(sums.begin(), sums.end(), 0.0);
+            for (index_t k = 0; k < rank; ++k) {
+                const auto factor = static_cast<double>(factors[n(k)]);
+                for (index_t j = 0; j < in; ++j)
+                    sums[n(j)] += factor * static_cast<double>(rows[n(k * in + j)]);
+            }
+            std::transform(sums.begin(), sums.end(), all.begin() + i * in,
+                           [](double sum) { return static_cast<float>(sum); });
+        }
+        return View<const float, 2>(keep(std::move(all)), {out, in});
     }
 
-  private:
+    /// A tensor and its file, for messages.
     [[nodiscard]] std::string where(const std::string& name) const {
         return concat(name, " in ", source_.file_of(name));
     }
 
+  private:
     std::string_view function_;
     const Source& source_;
     std::vector<std::vector<float>>& storage_;
