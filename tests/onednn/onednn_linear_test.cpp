@@ -94,7 +94,8 @@ TEST_CASE("OneDnnLinear equals the oracle", "[onednn]") {
 TEST_CASE("OneDnnLinear rounds x to the nearest bfloat16 and nothing else", "[onednn]") {
     // Numbers that are bfloat16 already: the sums alone differ.
     const Sizes size{130, 97};
-    const std::vector<bf16> weights = narrowed(Random(3).normals(size.out * size.in));
+    const std::vector<float> wide = Random(3).normals(size.out * size.in);
+    const std::vector<bf16> weights = narrowed(wide);
     std::vector<float> values = Random(4).normals(20 * size.in);
     std::vector<float> rounded;
     for (const float v : values) rounded.push_back(to_float(to_bf16(v)));
@@ -104,9 +105,7 @@ TEST_CASE("OneDnnLinear rounds x to the nearest bfloat16 and nothing else", "[on
     const bool rounds = linear.format() == OneDnnFormat::bf16;
     CHECK(bit_equal(run_linear(linear, x), run_linear(linear, x_rounded)) == rounds);
     CHECK(linear.weight_bytes() >= (rounds ? 2 : 4) * size.out * size.in);
-    // The same numbers from float32 weights.
-    std::vector<float> wide;
-    for (const bf16 w : weights) wide.push_back(to_float(w));
+    // The same numbers from float32 weights, wherever they are held.
     const OneDnnBf16Linear converted(View<const float, 2>(wide.data(), {size.out, size.in}));
     CHECK(bit_equal(run_linear(converted, x), run_linear(linear, x)));
     CHECK(converted.format() == linear.format());
@@ -299,6 +298,11 @@ TEST_CASE("OneDnnLinear: no threads, and few allocations, all of them oneDNN's",
                View<float, 2>(y.data(), {n, 300}), scratch, executor);
         return allocations - before;
     };
+#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
+    const auto& openmp = detail::onednn::OpenMpRuntime::get();
+    const int before = openmp.threads();
+    openmp.set_threads(3);  // as many as it likes, were it asked
+#endif
     const auto threads = [] {
         const std::filesystem::directory_iterator tasks("/proc/self/task");
         return std::distance(begin(tasks), end(tasks));
@@ -315,6 +319,10 @@ TEST_CASE("OneDnnLinear: no threads, and few allocations, all of them oneDNN's",
         CHECK(warm == call(n));
     }
     CHECK(threads() == threads_before);
+#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
+    CHECK(openmp.threads() == 3);
+    openmp.set_threads(before);
+#endif
 }
 
 TEST_CASE("a layer with OneDnnLinear is the layer with the oracle", "[onednn]") {
