@@ -63,7 +63,8 @@ std::vector<float> first_rows(const std::vector<float>& y, index_t width, index_
 struct Sizes {
     index_t out, in;
 };
-/// Panels have 96 rows and blocks 256 columns; Eigen takes 8 rows of a vector product at a time.
+/// Panels have 96 rows and 256 columns, blocks 128 tokens, calls 512; Eigen takes 8 rows of a
+/// vector product at a time.
 const std::vector<Sizes> kSizes{{1, 1},    {1, 300},  {7, 5},    {8, 255},  {9, 256},
                                 {95, 257}, {96, 520}, {97, 256}, {192, 33}, {193, 257}};
 
@@ -116,11 +117,11 @@ TEST_CASE("EigenLinear: a token's outputs do not depend on how many there are", 
     for (const Sizes& size : {Sizes{97, 257}, Sizes{5, 300}, Sizes{96, 64}}) {
         for (const DType dtype : kTypes) {
             const Weights weights(size.out, size.in, dtype);
-            const std::vector<float> values = Random(73).normals(200 * size.in);
-            const View<const float, 2> x(values.data(), {200, size.in});
+            const std::vector<float> values = Random(73).normals(700 * size.in);
+            const View<const float, 2> x(values.data(), {700, size.in});
             const EigenLinear eigen(weights.all());
             const std::vector<float> all = run_linear(eigen, x);
-            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130}) {
+            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130, 512, 513, 600}) {
                 for (const index_t first : {0, 7, 70}) {
                     CAPTURE(size.out, size.in, name_of(dtype), n, first);
                     CHECK(bit_equal(run_linear(eigen, x.slice(0, first, n)),
