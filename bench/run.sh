@@ -4,7 +4,7 @@
 #
 # bash bench/run.sh [SUITE] [GOOGLE BENCHMARK OPTION...]
 # Sets up what is missing, builds the benchmarks for this machine and runs a suite: scan, decode, fused,
-# layer, state or all (the default). Prints one line for each case,
+# linear, layer, state or all (the default). Prints one line for each case,
 #   case=<name> us=<median> spread=<x> cycles=<x> floor_ratio=<x> plain_us=<median>
 # and leaves the same as JSON and as a plot in build/native/bench/<suite>.json and .svg. What the numbers
 # mean: docs/performance.md. Environment: JOBS (all cores).
@@ -26,7 +26,7 @@ esac
 
 . cmake/setup.sh
 headline "set-up"
-install_packages "${DELTANET_PACKAGES[@]}"
+install_packages "${DELTANET_PACKAGES[@]}" "${DELTANET_ONEDNN_PACKAGES[@]}"
 configure_and_build native --target deltanet_bench # built and run on the same machine
 
 results=build/native/bench/$suite

@@ -8,6 +8,9 @@
 # shellcheck disable=SC2034 # used by those that source this file
 DELTANET_PACKAGES=(g++ cmake ninja-build pkg-config python3 ca-certificates
     libeigen3-dev libxsimd-dev nlohmann-json3-dev catch2 libbenchmark-dev)
+# For the optional deltanet::onednn, which the presets `release` and `native` build where it is found.
+# shellcheck disable=SC2034
+DELTANET_ONEDNN_PACKAGES=(libdnnl-dev)
 
 headline() { printf '\n== %s\n' "$*"; }
 

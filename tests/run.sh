@@ -17,7 +17,9 @@ trap 'echo "$closing_line"' EXIT
 
 . cmake/setup.sh
 headline "set-up"
-install_packages "${DELTANET_PACKAGES[@]}"
+packages=("${DELTANET_PACKAGES[@]}")
+[ "$PRESET" != release ] || packages+=("${DELTANET_ONEDNN_PACKAGES[@]}")
+install_packages "${packages[@]}"
 configure_and_build "$PRESET"
 
 headline "test: $PRESET"

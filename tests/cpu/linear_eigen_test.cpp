@@ -4,14 +4,13 @@
 /// wherever a row stands in the matrix, however many tokens there are, whoever runs the panels.
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
+#include "support/linear_run.hpp"
 #include "support/random.hpp"
 #include <deltanet/linear/eigen.hpp>
 #include <deltanet/linear/reference.hpp>
-#include <deltanet/workspace.hpp>
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -56,40 +55,6 @@ struct Weights {
     [[nodiscard]] WeightMatrix all() const { return rows(0, out); }
 };
 
-/// Runs tasks from the last to the first on changing workers.
-struct BackwardExecutor {
-    index_t workers;
-    [[nodiscard]] index_t concurrency() const noexcept { return workers; }
-    template <class F>
-    void parallel_for(index_t n, F&& f) const {
-        for (index_t task = n - 1; task >= 0; --task) f(task, (task * 5 + 1) % workers);
-    }
-};
-
-/// y of rows `stride` apart, with NaN around it that must stay; scratch full of NaN.
-template <class L, class E>
-std::vector<float> apply(const L& w, View<const float, 2> x, index_t stride, E executor) {
-    const index_t n = x.size(0);
-    const index_t out = w.out_features();
-    std::vector<float> memory(static_cast<std::size_t>(n * stride + 7), kNaN);
-    const View<float, 2> y(memory.data() + 5, {n, out}, {stride, 1});
-    const index_t bytes = w.scratch_bytes(n, executor.concurrency());
-    Workspace workspace;
-    const std::span<std::byte> scratch = workspace.acquire(bytes);
-    std::memset(scratch.data(), 0xFF, scratch.size());
-    w(x, y, scratch.first(static_cast<std::size_t>(bytes)), executor);
-    const std::vector<float> result = elements(y);
-    for (index_t t = 0; t < n; ++t) {
-        for (index_t o = 0; o < out; ++o) y(t, o) = kNaN;
-    }
-    CHECK(bit_equal(memory, std::vector<float>(memory.size(), kNaN)));  // nothing else was written
-    return result;
-}
-template <class L>
-std::vector<float> apply(const L& w, View<const float, 2> x) {
-    return apply(w, x, w.out_features(), SequentialExecutor{});
-}
-
 std::vector<float> first_rows(const std::vector<float>& y, index_t width, index_t first,
                               index_t n) {
     return {y.begin() + first * width, y.begin() + (first + n) * width};
@@ -98,7 +63,8 @@ std::vector<float> first_rows(const std::vector<float>& y, index_t width, index_
 struct Sizes {
     index_t out, in;
 };
-/// Panels have 96 rows and blocks 256 columns; Eigen takes 8 rows of a vector product at a time.
+/// Panels have 96 rows and 256 columns, blocks 128 tokens, calls 512; Eigen takes 8 rows of a
+/// vector product at a time.
 const std::vector<Sizes> kSizes{{1, 1},    {1, 300},  {7, 5},    {8, 255},  {9, 256},
                                 {95, 257}, {96, 520}, {97, 256}, {192, 33}, {193, 257}};
 
@@ -111,12 +77,12 @@ TEST_CASE("EigenLinear equals the oracle for sizes around panels and blocks", "[
             const std::vector<float> values = Random(72).normals(130 * size.in);
             const View<const float, 2> x(values.data(), {130, size.in});
             const EigenLinear eigen(weights.all());
-            const std::vector<float> expected = apply(ReferenceLinear(weights.all()), x);
+            const std::vector<float> expected = run_linear(ReferenceLinear(weights.all()), x);
             CHECK(eigen.in_features() == size.in);
             CHECK(eigen.out_features() == size.out);
             std::vector<float> row(static_cast<std::size_t>(size.in));
             for (const index_t n : {1, 2, 3, 5, 64, 65, 130}) {
-                const std::vector<float> y = apply(eigen, x.slice(0, 0, n));
+                const std::vector<float> y = run_linear(eigen, x.slice(0, 0, n));
                 double worst = 0.0;
                 for (index_t o = 0; o < size.out; ++o) {
                     weights.all().load(o, 0, size.in, row.data());
@@ -151,14 +117,14 @@ TEST_CASE("EigenLinear: a token's outputs do not depend on how many there are", 
     for (const Sizes& size : {Sizes{97, 257}, Sizes{5, 300}, Sizes{96, 64}}) {
         for (const DType dtype : kTypes) {
             const Weights weights(size.out, size.in, dtype);
-            const std::vector<float> values = Random(73).normals(200 * size.in);
-            const View<const float, 2> x(values.data(), {200, size.in});
+            const std::vector<float> values = Random(73).normals(700 * size.in);
+            const View<const float, 2> x(values.data(), {700, size.in});
             const EigenLinear eigen(weights.all());
-            const std::vector<float> all = apply(eigen, x);
-            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130}) {
+            const std::vector<float> all = run_linear(eigen, x);
+            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130, 512, 513, 600}) {
                 for (const index_t first : {0, 7, 70}) {
                     CAPTURE(size.out, size.in, name_of(dtype), n, first);
-                    CHECK(bit_equal(apply(eigen, x.slice(0, first, n)),
+                    CHECK(bit_equal(run_linear(eigen, x.slice(0, first, n)),
                                     first_rows(all, size.out, first, n)));
                 }
             }
@@ -175,14 +141,14 @@ TEST_CASE("EigenLinear: a row gives the same bits wherever it stands in a matrix
             const std::vector<float> values = Random(74).normals(3 * in);
             for (const index_t n : {1, 3}) {
                 const View<const float, 2> x(values.data(), {n, in});
-                const std::vector<float> whole = apply(EigenLinear(weights.all()), x);
+                const std::vector<float> whole = run_linear(EigenLinear(weights.all()), x);
                 const struct {
                     index_t first, n;
                 } parts[] = {{0, 1},    {299, 1}, {5, 3},   {11, 8}, {95, 2},
                              {100, 13}, {1, 96},  {50, 97}, {7, 293}};
                 for (const auto& part : parts) {
                     const std::vector<float> y =
-                        apply(EigenLinear(weights.rows(part.first, part.n)), x);
+                        run_linear(EigenLinear(weights.rows(part.first, part.n)), x);
                     std::vector<float> expected;
                     for (index_t t = 0; t < n; ++t) {
                         const std::vector<float> piece =
@@ -205,7 +171,7 @@ TEST_CASE("EigenLinear: strides of x and y and alignment change no bit", "[linea
             for (const index_t n : {1, 2, 66}) {
                 const std::vector<float> dense = Random(75).normals(n * size.in);
                 const std::vector<float> expected =
-                    apply(eigen, View<const float, 2>(dense.data(), {n, size.in}));
+                    run_linear(eigen, View<const float, 2>(dense.data(), {n, size.in}));
                 for (const index_t shift : {0, 1, 3}) {
                     const index_t stride = size.in + 13 + shift;
                     std::vector<float> wide(static_cast<std::size_t>(n * stride + shift), kNaN);
@@ -215,8 +181,9 @@ TEST_CASE("EigenLinear: strides of x and y and alignment change no bit", "[linea
                     }
                     const View<const float, 2> x(wide.data() + shift, {n, size.in}, {stride, 1});
                     CAPTURE(size.out, name_of(dtype), n, shift);
-                    CHECK(bit_equal(apply(eigen, x, size.out + 9 + shift, SequentialExecutor{}),
-                                    expected));
+                    CHECK(
+                        bit_equal(run_linear(eigen, x, size.out + 9 + shift, SequentialExecutor{}),
+                                  expected));
                 }
             }
         }
@@ -232,9 +199,9 @@ TEST_CASE("EigenLinear: workers have scratch of their own and change no bit", "[
         for (const index_t n : {1, 66}) {
             const std::vector<float> values = Random(76).normals(n * 270);
             const View<const float, 2> x(values.data(), {n, 270});
-            const std::vector<float> expected = apply(eigen, x);
+            const std::vector<float> expected = run_linear(eigen, x);
             for (const index_t workers : {1, 2, 3, 16}) {
-                CHECK(bit_equal(apply(eigen, x, 300, BackwardExecutor{workers}), expected));
+                CHECK(bit_equal(run_linear(eigen, x, 300, BackwardExecutor{workers}), expected));
             }
         }
     }
@@ -243,7 +210,8 @@ TEST_CASE("EigenLinear: workers have scratch of their own and change no bit", "[
 TEST_CASE("EigenLinear: no tokens are nothing to do, no weights are a mistake", "[linear][eigen]") {
     const Weights weights(10, 20, DType::f32);
     const std::vector<float> values(20, 1.0F);
-    CHECK(apply(EigenLinear(weights.all()), View<const float, 2>(values.data(), {0, 20})).empty());
+    CHECK(run_linear(EigenLinear(weights.all()), View<const float, 2>(values.data(), {0, 20}))
+              .empty());
     CHECK(message_of([&] { EigenLinear linear(weights.rows(0, 0)); }) ==
           "WeightMatrix: view rows: expected at least 1, found 0");
     CHECK(message_of([&] {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 the deltanet authors
-"""check_macros.py INCLUDE_DIR WITH_IO COMPILER [FLAG ...]
+"""check_macros.py INCLUDE_DIR WITH_IO WITH_ONEDNN COMPILER [FLAG ...]
 
 Fails if including the library leaves a macro defined that a header of ours defined and that is not
 named DELTANET_*. -dD keeps each #define with the file it stands in, so the macros of Eigen, xsimd and
@@ -15,10 +15,13 @@ import sys
 
 def main() -> int:
     include_dir = pathlib.Path(sys.argv[1]).resolve()
-    with_io, compiler, flags = sys.argv[2] == "1", sys.argv[3], sys.argv[4:]
+    with_io, with_onednn = sys.argv[2] == "1", sys.argv[3] == "1"
+    compiler, flags = sys.argv[4], sys.argv[5:]
     headers = [include_dir / "deltanet/deltanet.hpp"]
     if with_io:
         headers += sorted((include_dir / "deltanet/io").glob("*.hpp"))
+    if with_onednn:
+        headers.append(include_dir / "deltanet/linear/onednn.hpp")
     source = "".join(f'#include "{header}"\n' for header in headers)
     command = [compiler, "-std=c++20", "-E", "-dD", "-x", "c++", *flags, "-"]
     run = subprocess.run(command, input=source, capture_output=True, text=True, check=False)

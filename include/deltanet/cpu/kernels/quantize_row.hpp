@@ -6,6 +6,7 @@
 
 #include <deltanet/cpu/integer_products.hpp>
 #include <deltanet/cpu/kernels/block_decode.hpp>
+#include <deltanet/cpu/kernels/row_scale.hpp>
 #include <deltanet/cpu/quantized.hpp>
 
 #include <cstdint>
@@ -25,20 +26,8 @@ void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::
     constexpr index_t group = BlockTraits<F>::group;
     constexpr int offset = Products::is_unsigned ? BlockTraits<F>::offset : 0;
     for (index_t g = 0; g < n / group; ++g, x += group, numbers += group) {
-        Batch largest(0.0F), poison(0.0F);
-        for (index_t i = 0; i < group; i += size) {
-            const Batch values = load<Arch>(x + i);
-            largest = xsimd::max(largest, xsimd::abs(values));
-            poison = compat::fma(values, Batch(0.0F), poison);  // NaN if one is not finite
-        }
-        alignas(64) float lane[static_cast<std::size_t>(size)];
-        largest.store_aligned(lane);
-        float top = 0.0F;
-        for (index_t i = 0; i < size; ++i) top = lane[i] > top ? lane[i] : top;
-        // Below this the reciprocal would overflow; such numbers are zeros here.
-        const bool none = top < 0x1p-100F;
-        const float scale = (none ? 0.0F : top / 127.0F) + compat::reduce_add(poison);
-        const Batch inverse(none ? 0.0F : 127.0F / top);
+        const RowScale scale = row_scale<Arch>(x, group, 127.0F);
+        const Batch inverse(scale.inverse);
         Batch sum(0.0F);
         for (index_t i = 0; i < group; i += size) {
             const Batch y = load<Arch>(x + i) * inverse;
@@ -54,10 +43,11 @@ void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::
             sum = sum + detail::batch_of<Arch>(detail::bits_as<U32>(rounded));
         }
         const float total = compat::reduce_add(sum);
-        scales[g] = scale;
-        sums[g] = scale * total;
+        scales[g] = scale.scale;
+        sums[g] = scale.scale * total;
         // of numbers that are not finite: any integer
-        corrections[g] = scale == scale ? -offset * static_cast<std::int32_t>(total) : 0;
+        corrections[g] =
+            scale.scale == scale.scale ? -offset * static_cast<std::int32_t>(total) : 0;
     }
 }
 
