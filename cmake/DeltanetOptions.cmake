@@ -10,6 +10,7 @@ option(DELTANET_INSTALL "Add install rules and package files" ${PROJECT_IS_TOP_L
 option(DELTANET_ENABLE_IO "Add deltanet::io, the weight readers (needs nlohmann_json)" ${PROJECT_IS_TOP_LEVEL})
 option(DELTANET_BUILD_DISPATCH "Build deltanet::dispatch, which chooses the instruction set at run time"
        ${PROJECT_IS_TOP_LEVEL})
+set(DELTANET_MPI OFF CACHE STRING "Add deltanet::mpi, ranks that are MPI processes: OFF, ON, or AUTO (where MPI is found)")
 option(DELTANET_WERROR "Warnings are errors in tests, examples and benchmarks" OFF)
 set(DELTANET_SANITIZE "" CACHE STRING
     "Sanitizers for tests, examples and benchmarks, as for -fsanitize= (address,undefined or thread)")

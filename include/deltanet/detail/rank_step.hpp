@@ -60,6 +60,9 @@ class RankStep {
         mine_ = RankReport{};
         n_same_ = 0;
         error_ = nullptr;
+        Digest name;
+        for (const char* c = function_; *c != '\0'; ++c) name.add(*c);
+        same("function", name.value());
     }
     void same(const char* name, std::int64_t value) noexcept {
         DELTANET_ASSERT(n_same_ < names_.size());

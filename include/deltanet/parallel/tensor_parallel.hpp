@@ -90,8 +90,9 @@ class TensorParallel {
             progress.add(p.position).add(p.pending).add(p.tree);
         }
         for (const index_t row : batch.token_rows()) rows.add(row);
-        if (batch.output_tokens()) {
-            for (const index_t token : *batch.output_tokens()) rows.add(token);
+        const auto outputs = batch.output_tokens();
+        if (outputs) {
+            for (const index_t token : *outputs) rows.add(token);
         }
         step_.same("digest of the sequences", sequences.value());
         step_.same("digest of the rows", rows.value());
