@@ -2,7 +2,7 @@
 // Copyright (c) 2026 the deltanet authors
 /// Sequence parallelism: one long prompt, of which every rank reads a contiguous piece. Projections
 /// and norms know nothing of each other's tokens; the convolution needs the last W - 1 inputs of
-/// the piece before; and the delta rule is linear in its state, so a piece maps the state before it
+/// the piece before; and the delta rule is affine in its state, so a piece maps the state before it
 /// to S' = M S + L, and query q_t, scaled, reads from it o_t + S^T m_t, with
 ///   L, o    of a scan from zeros,
 ///   M, m    of a scan with v = 0 from the identity (its outputs are m).
@@ -18,6 +18,10 @@
 #include <deltanet/detail/rank_step.hpp>
 #include <deltanet/detail/sequence_carry.hpp>
 #include <deltanet/state_exchange.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <span>
 
 namespace deltanet {
 

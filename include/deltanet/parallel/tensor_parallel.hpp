@@ -8,8 +8,11 @@
 
 #include <deltanet/detail/layer_access.hpp>
 #include <deltanet/detail/rank_step.hpp>
+#include <deltanet/detail/rows.hpp>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace deltanet {

@@ -4,6 +4,9 @@
 #if defined(WITH_DISPATCH)
 #include <deltanet/dispatch/backend.hpp>
 #endif
+#if defined(WITH_MPI)
+#include <deltanet/parallel/mpi.hpp>
+#endif
 
 #include <cstdio>
 
@@ -17,6 +20,15 @@ int main() {
     deltanet::l2norm(backend, deltanet::L2NormArgs<float>{head, head});
     std::printf("%s: %g %g\n", deltanet::cpu_info().text().c_str(), static_cast<double>(x[0]),
                 static_cast<double>(x[1]));
+#endif
+#if defined(WITH_MPI)
+    // Linked and called, without starting MPI.
+    try {
+        deltanet::MpiCommunicator ranks;
+        return 1;
+    } catch (const deltanet::Error& error) {
+        std::printf("%s\n", error.what());
+    }
 #endif
     return 0;
 }
