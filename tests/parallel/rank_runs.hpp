@@ -26,12 +26,14 @@ using WholeLayer = DeltaNetLayer<B, EigenLinear>;
 template <class B = LayerBackend<>>
 using LayerOfRank = DeltaNetLayer<B, ShardedLinear<EigenLinear>>;
 
-/// A layer with states that live long: what a piece hands on reaches through the next ones.
+/// A layer with states that live long, which a piece hands on through the next ones, and some that
+/// are gone after a few tokens.
 [[nodiscard]] inline RandomLayer long_memory(LayerConfig config, std::uint32_t seed = 1) {
     config.pre_norm = PreNorm::plain;
     config.residual = true;
     RandomLayer layer(config, seed);
-    layer.A_log = Random(seed + 1).uniforms(config.n_heads_v, -9.0, -1.0);
+    layer.A_log = Random(seed + 1).uniforms(config.n_heads_v, -9.0, 2.5);
+    layer.A_log.front() = -8.0F;
     layer.conv_bias = Random(seed + 2).normals(config.conv_dim());
     return layer;
 }
@@ -126,7 +128,12 @@ template <class B = LayerBackend<>, Communicator C>
 
     WholeLayer<B> layer(config, weights);
     StateSlots slots(config, prompt.slots);
-    if (rank == 0) prepare(slots);  // that of the others does not matter
+    if (rank == 0) {
+        prepare(slots);
+    } else {  // what is in theirs does not matter
+        const auto other = Random(10).normals(7 * config.hidden);
+        static_cast<void>(run_as(whole, config, one(7, Start::fresh, 1), other, slots));
+    }
     SequenceParallel ranks(layer, communicator);
     const auto y =
         run_as(ranks, config, one(mine, prompt.start, 1), x_of(prompt.before + first, mine), slots);

@@ -12,6 +12,7 @@
 /// and the reads o += S^T m are products with the rows of a weight matrix.
 #pragma once
 
+#include <deltanet/detail/layer_buffers.hpp>
 #include <deltanet/detail/token_blocks.hpp>
 #include <deltanet/layer_config.hpp>
 #include <deltanet/linear/eigen.hpp>
@@ -24,21 +25,28 @@ namespace deltanet::detail {
 
 /// Laid out by the same code that says how much it takes.
 struct SequenceBuffers {
-    View<float, 3> conv;      ///< [1, W - 1, conv_dim], the state that the piece runs on
-    View<float, 3> tails;     ///< [world, W - 1, conv_dim], last inputs of the pieces
-    View<float, 2> tail;      ///< [W - 1, conv_dim], of this one
-    View<float, 4> state;     ///< [1, H_v, d_k, d_v], of the scan
-    View<float, 3> record;    ///< [H_v, d_k + d_v, d_k], of this piece
-    View<float, 4> records;   ///< [world, H_v, d_k + d_v, d_k]
-    View<float, 3> incoming;  ///< [H_v, d_v, d_k], S^T
-    View<float, 3> next;      ///< [H_v, d_v, d_k]
-    View<float, 3> reads;     ///< [n_tokens, H_v, d_k], m: what each query makes of a state before
-    View<float, 1> zeros;     ///< [d_k]
+    View<float, 3> conv;       ///< [1, W - 1, conv_dim], the state that the piece runs on
+    View<float, 3> tails;      ///< [world, W - 1, conv_dim], last inputs of the pieces
+    View<float, 2> tail;       ///< [W - 1, conv_dim], of this one
+    View<float, 4> state;      ///< [1, H_v, d_k, d_v], of the scan
+    View<float, 3> record;     ///< [H_v, d_k + d_v, d_k], of this piece
+    View<float, 4> records;    ///< [world, H_v, d_k + d_v, d_k]
+    View<float, 3> incoming;   ///< [H_v, d_v, d_k], S^T
+    View<float, 3> next;       ///< [H_v, d_v, d_k]
+    View<float, 3> reads;      ///< [n_tokens, H_v, d_k], m: what each query makes of a state before
+    std::span<index_t> reach;  ///< [H_v], first tokens of the piece that read from the state before
+    View<float, 2> decay_log;  ///< [n_tokens, H_v], with kToZero where the state before is gone
+    View<float, 1> zeros;      ///< [d_k]
     std::span<std::byte> rule;  ///< scratch of the delta rule
     index_t worker_bytes;
     std::span<std::byte> products;  ///< of `worker_bytes` for each worker
 
     static constexpr index_t kTokenBlock = 64;
+    /// Logarithm of a decay behind which a state counts as gone, 9e-27 of it: no float32 sum that
+    /// a norm with an epsilon looks at shows the difference. It also keeps M out of the subnormal
+    /// numbers, below e^-87, which are very slow.
+    static constexpr float kGone = -60.0F;
+    static constexpr float kToZero = -1000.0F;  ///< as a decay: makes 0 of anything
 
     SequenceBuffers(const LayerConfig& c, index_t n_tokens, index_t world, index_t concurrency,
                     index_t rule_bytes, Carver& carver)
@@ -50,7 +58,9 @@ struct SequenceBuffers {
           records(carver.take<float, 4>({world, c.n_heads_v, c.d_k + c.d_v, c.d_k})),
           incoming(carver.take<float, 3>({c.n_heads_v, c.d_v, c.d_k})),
           next(carver.take<float, 3>({c.n_heads_v, c.d_v, c.d_k})),
-          reads(carver.take<float, 3>({n_tokens, c.n_heads_v, c.d_k})),
+          reads(heads(padded_rows(carver, n_tokens, c.n_heads_v * c.d_k), 0, c.n_heads_v, c.d_k)),
+          reach(carver.take_span<index_t>(c.n_heads_v)),
+          decay_log(carver.take<float, 2>({n_tokens, c.n_heads_v})),
           zeros(carver.take<float, 1>({c.d_k})),
           rule(carver.take_bytes(rule_bytes), static_cast<std::size_t>(rule_bytes)),
           worker_bytes((EigenLinear().scratch_bytes(kTokenBlock, 1) +
@@ -72,6 +82,27 @@ struct SequenceBuffers {
         return record.slice(1, d_k, record.size(1) - d_k);
     }
 };
+
+/// Finds how far into the piece the state before it reaches, per head, and decays that end it
+/// there. Returns the tokens that a scan from the identity has to go through.
+inline index_t find_reach(const SequenceBuffers& b, View<const float, 2> decay_log) {
+    const index_t n_tokens = decay_log.size(0);
+    index_t needed = 0;
+    for (index_t h = 0; h < decay_log.size(1); ++h) {
+        float sum = 0.0F;
+        index_t reach = n_tokens;
+        for (index_t t = 0; t < n_tokens; ++t) {
+            b.decay_log(t, h) = decay_log(t, h);
+            sum += decay_log(t, h);
+            if (reach < n_tokens || sum >= SequenceBuffers::kGone) continue;
+            reach = t;
+            b.decay_log(t, h) = SequenceBuffers::kToZero;
+        }
+        b.reach[static_cast<std::size_t>(h)] = reach;
+        needed = std::max(needed, std::min(n_tokens, reach + 1));
+    }
+    return needed;
+}
 
 /// The last W - 1 inputs before piece `rank`: out [W - 1, conv_dim]. The first piece's tail reaches
 /// back into what was before the sequence; of another piece as many rows count as it has tokens.
@@ -121,7 +152,8 @@ void add_reads(const SequenceBuffers& b, View<float, 3> outputs, E& executor) {
             return View<float, 2>(rows.ptr(first, h), {n, rows.size(2)}, {rows.stride(0), 1});
         };
         for_each_token_block(
-            b.reads.size(0), SequenceBuffers::kTokenBlock, [&](index_t first, index_t n) {
+            b.reach[static_cast<std::size_t>(h)], SequenceBuffers::kTokenBlock,
+            [&](index_t first, index_t n) {
                 const View<float, 2> product(reinterpret_cast<float*>(memory), {n, d_v});
                 state(of_head(b.reads, first, n), product,
                       {memory + product_bytes,

@@ -204,7 +204,7 @@ class SequenceParallel {
     void scan(const Batch& batch, const StateSlots& slots, const ForwardOptions& options,
               const detail::LayerBuffers& buffers, const detail::SequenceBuffers& b) {
         const SequenceSpan& s = batch.sequences()[0];
-        const SequenceSpan piece{0, batch.n_tokens(), 0, Start::resume};
+        SequenceSpan piece{0, batch.n_tokens(), 0, Start::resume};
         std::fill_n(b.state.data(), b.state.count(), 0.0F);
         std::fill_n(b.record.data(), b.record.count(), 0.0F);
         if (is_first() && s.start == Start::resume)
@@ -223,10 +223,12 @@ class SequenceParallel {
             for (index_t i = 0; i < M.size(2); ++i) M(0, h, i, i) = 1.0F;
         }
         std::fill_n(b.zeros.data(), b.zeros.count(), 0.0F);
+        piece.n_tokens = detail::find_reach(b, buffers.decay_log);
         rule.v = {b.zeros.data(), b.reads.shape(), {0, 0, 1}};
+        rule.decay_log = b.decay_log;
         rule.state = M;
         rule.output = b.reads;
-        if (batch.n_tokens() > 0) delta_rule(layer_->backend(), rule, b.rule);
+        if (piece.n_tokens > 0) delta_rule(layer_->backend(), rule, b.rule);
     }
 
     /// The state behind the whole sequence.
