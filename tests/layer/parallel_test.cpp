@@ -64,6 +64,33 @@ TEST_CASE("sequence parallel: the pieces of a prompt are the prompt") {
     }
 }
 
+TEST_CASE("sequence parallel: pieces in which all heads forget what was before") {
+    RandomLayer random = long_memory(heads(2, 2));
+    for (float& rate : random.A_log) rate = 1.5F;  // e^-60 after some 20 tokens
+    CHECK(worst(on_ranks(3, [&](LocalRank& me) {
+              return sequence_parallel_difference(me, random.config, random.split(),
+                                                  {.before = 9, .pieces = {20, 150, 40}});
+          })) < kRounding);
+}
+
+TEST_CASE("a state before a piece counts as gone behind a decay of e^-60") {
+    const LayerConfig c = heads(1, 2);
+    Workspace workspace;
+    detail::Carver carver(workspace.acquire(1 << 20));
+    const detail::SequenceBuffers b(c, 5, 2, 1, 64, carver);
+    std::vector<float> decays{-1, -20, -1, -20, -1, -20, -1, -20, -1, -20};
+    const View<const float, 2> decay_log(decays.data(), {5, 2});
+    CHECK(detail::find_reach(b, decay_log) == 5);  // head 0 remembers
+    CHECK(b.reach[0] == 5);
+    CHECK(b.reach[1] == 3);  // -60 is not below -60
+    std::vector<float> expected = decays;
+    expected[7] = detail::SequenceBuffers::kToZero;
+    CHECK(elements(b.decay_log) == expected);
+    decays[0] = -61.0F;
+    CHECK(detail::find_reach(b, decay_log) == 4);  // the token that makes the last state 0
+    CHECK(b.reach[0] == 0);
+}
+
 TEST_CASE("sequence parallel: slots that store less, and slots with pending updates") {
     const RandomLayer random = long_memory(heads(2, 2));
     const auto difference = [&](const StateSlotsOptions& slots) {

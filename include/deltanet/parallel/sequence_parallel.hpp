@@ -11,7 +11,9 @@
 /// Cost per token and value head, in flops: 6 d_k d_v for the one scan, 6 d_k^2 for the other, and
 /// 2 d_k d_v for the reads; a second scan from the true state would be 6 d_k d_v for the reads. The
 /// first piece knows its state and has one scan only. So with d_k = d_v the delta rule does 14 / 6
-/// of its work, while the projections, most of a prefill, are shared out evenly.
+/// of its work, while the projections, most of a prefill, are shared out evenly. Where a head's
+/// decay in the piece falls below e^-60, the state before counts as gone: the second scan ends when
+/// all heads are there, and reads end with each.
 #pragma once
 
 #include <deltanet/detail/layer_access.hpp>
