@@ -8,9 +8,9 @@ include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/deltanet") # share/: nothing here depends on the machine
 
 # io is an export set of its own, because its targets name nlohmann_json, which a user of
-# deltanet::deltanet alone need not have.
+# deltanet::deltanet alone need not have; mpi likewise.
 set(export_sets "deltanet-targets")
-install(TARGETS deltanet EXPORT deltanet-targets FILE_SET HEADERS)
+install(TARGETS deltanet EXPORT deltanet-targets FILE_SET HEADERS FILE_SET adapters)
 if(TARGET deltanet_io)
   list(APPEND export_sets "deltanet-io-targets")
   install(TARGETS deltanet_io EXPORT deltanet-io-targets FILE_SET HEADERS)
@@ -18,6 +18,10 @@ endif()
 if(TARGET deltanet_onednn)
   list(APPEND export_sets "deltanet-onednn-targets")
   install(TARGETS deltanet_onednn EXPORT deltanet-onednn-targets FILE_SET HEADERS)
+endif()
+if(TARGET deltanet_mpi)
+  list(APPEND export_sets "deltanet-mpi-targets")
+  install(TARGETS deltanet_mpi EXPORT deltanet-mpi-targets)
 endif()
 if(TARGET deltanet_dispatch) # the one thing that is compiled, for those who ask for it
   list(APPEND export_sets "deltanet-dispatch-targets")

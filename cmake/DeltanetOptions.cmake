@@ -12,6 +12,7 @@ option(DELTANET_BUILD_DISPATCH "Build deltanet::dispatch, which chooses the inst
        ${PROJECT_IS_TOP_LEVEL})
 set(DELTANET_ONEDNN OFF CACHE STRING
     "Add deltanet::onednn, projections by oneDNN: OFF, ON, or AUTO for where oneDNN is found")
+set(DELTANET_MPI OFF CACHE STRING "Add deltanet::mpi, ranks that are MPI processes: OFF, ON, or AUTO (where MPI is found)")
 option(DELTANET_WERROR "Warnings are errors in tests, examples and benchmarks" OFF)
 set(DELTANET_SANITIZE "" CACHE STRING
     "Sanitizers for tests, examples and benchmarks, as for -fsanitize= (address,undefined or thread)")

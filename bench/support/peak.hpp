@@ -98,7 +98,8 @@ template <class Products, int... I>
     using Products = cpu::IntegerProducts<cpu::default_arch, WeightFormat::q8_0>;
     double best = 0.0;
     for (int burst = 0; burst < 3; ++burst) {
-        best = std::max(best, integer_burst<Products>(20000, std::make_integer_sequence<int, 12>{}));
+        best =
+            std::max(best, integer_burst<Products>(20000, std::make_integer_sequence<int, 12>{}));
     }
     return best;
 }

@@ -24,6 +24,10 @@ namespace deltanet {
 
 class EigenLinear;
 
+namespace detail {
+struct LayerAccess;
+}
+
 struct ForwardOptions {
     index_t layer = 0;               ///< which layer of the state slots
     Workspace* workspace = nullptr;  ///< scratch to share between layers; left out: the layer's own
@@ -68,13 +72,8 @@ class DeltaNetLayer {
     template <Observer O = NullObserver>
     void forward(const Batch& batch, View<const float, 2> x, View<float, 2> y, StateSlots& slots,
                  const ForwardOptions& options = {}, O&& observer = {}) {
-        check(batch, x, y, slots, options);
-        Workspace& workspace = options.workspace != nullptr ? *options.workspace : own_workspace_;
-        detail::Carver counter;
-        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs(), batch.n_sequences()));
-        detail::Carver carver(workspace.acquire(counter.used_bytes()));
-        const Buffers buffers =
-            carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
+        check_forward(batch, x, y, slots, options);
+        const Buffers buffers = buffers_for(batch, options);
         const detail::StepRounds rounds(batch, slots, options.layer, config_.deterministic);
 
         project(normed_input(batch, x, buffers), buffers);
@@ -100,16 +99,35 @@ class DeltaNetLayer {
         rounds.advance();
         observe(observer, Stage::attn_output, buffers.attention);
         observe_states(observer, Stage::new_state, batch, slots, options.layer);
-        norm_output(batch, buffers);
-        observe(observer, Stage::attn_out_norm, buffers.normed);
-        apply(weights_.out_proj, flat(buffers.normed), y, buffers);
-        observe(observer, Stage::linear_attn_out, y);
-        if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
-        detail::clear_padding(batch, y);
+        finish(batch, x, y, buffers, observer);
+    }
+
+    /// Throws what a forward with these arguments would throw about them, and does nothing else.
+    void check_forward(const Batch& batch, View<const float, 2> x, View<float, 2> y,
+                       const StateSlots& slots, const ForwardOptions& options = {}) const {
+        const char* const where = "DeltaNetLayer::forward";
+        detail::check_tensor(where, "x", x, {batch.n_tokens(), config_.hidden});
+        detail::check_tensor(where, "y", y, {batch.n_outputs(), config_.hidden});
+        detail::check_disjoint(where, "y", y, "x", x);
+        slots.check_matches(where, config_);
+        slots.check_layer(where, options.layer);
+        detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
+        detail::check_snapshots(where, batch, slots);
+        detail::check_trees(where, batch, slots, options.layer);
     }
 
   private:
+    friend struct detail::LayerAccess;
     using Buffers = detail::LayerBuffers;
+
+    /// Memory for a call.
+    Buffers buffers_for(const Batch& batch, const ForwardOptions& options) {
+        Workspace& workspace = options.workspace != nullptr ? *options.workspace : own_workspace_;
+        detail::Carver counter;
+        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs(), batch.n_sequences()));
+        detail::Carver carver(workspace.acquire(counter.used_bytes()));
+        return carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
+    }
 
     /// The one place that says what a call needs.
     Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs,
@@ -125,35 +143,6 @@ class DeltaNetLayer {
         scratch = std::max(scratch, index_t{weights_.out_proj.scratch_bytes(
                                         std::max(n_outputs, least), concurrency)});
         return Buffers(c, weights_.layout.width, n_tokens, n_outputs, n_sequences, scratch, carver);
-    }
-
-    void check(const Batch& batch, View<const float, 2> x, View<float, 2> y,
-               const StateSlots& slots, const ForwardOptions& options) const {
-        const char* const where = "DeltaNetLayer::forward";
-        detail::check_tensor(where, "x", x, {batch.n_tokens(), config_.hidden});
-        detail::check_tensor(where, "y", y, {batch.n_outputs(), config_.hidden});
-        detail::check_disjoint(where, "y", y, "x", x);
-        slots.check_matches(where, config_);
-        slots.check_layer(where, options.layer);
-        detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
-        detail::check_snapshots(where, batch, slots);
-        for (const SequenceSpan& sequence : batch.sequences()) {
-            if (is_padding(sequence)) continue;
-            const index_t nodes = slots.progress(sequence.slot, options.layer).tree;
-            if (nodes > 0 && sequence.start == Start::resume) {
-                detail::fail(where, "slots",
-                             detail::concat("no tree in slot ", sequence.slot,
-                                            ", or one of which a path is accepted"),
-                             detail::concat("a tree of ", nodes, " nodes"));
-            }
-            if (!sequence.parents.empty() && sequence.n_tokens > slots.max_rollback()) {
-                detail::fail(
-                    where, "batch",
-                    detail::concat("trees of at most ", slots.max_rollback(),
-                                   " tokens, the rollback of the slots"),
-                    detail::concat("one of ", sequence.n_tokens, " for slot ", sequence.slot));
-            }
-        }
     }
 
     /// x in token order, normed if the layer does that; x itself when there is nothing to do.
@@ -228,22 +217,38 @@ class DeltaNetLayer {
 
     void scan(const StateView<float>& state, const PendingUpdates<float>& pending,
               std::span<const SequenceSpan> sequences, const Buffers& buffers) {
-        delta_rule(backend_,
-                   DeltaRuleArgs<float>{.q = query(buffers),
-                                        .k = key(buffers),
-                                        .v = detail::heads(buffers.conv, 2 * config_.key_dim(),
-                                                           config_.n_heads_v, config_.d_v),
-                                        .decay_log = buffers.decay_log,
-                                        .beta = buffers.beta,
-                                        .state = state,
-                                        .output = buffers.attention,
-                                        .sequences = sequences,
-                                        .head_map = config_.head_map,
-                                        .scale = config_.query_scale(),
-                                        .mode = config_.scan,
-                                        .compute = config_.scan_compute,
-                                        .pending = pending},
-                   buffers.scratch);
+        delta_rule(backend_, rule(state, pending, sequences, buffers), buffers.scratch);
+    }
+
+    DeltaRuleArgs<float> rule(const StateView<float>& state, const PendingUpdates<float>& pending,
+                              std::span<const SequenceSpan> sequences,
+                              const Buffers& buffers) const {
+        return DeltaRuleArgs<float>{
+            .q = query(buffers),
+            .k = key(buffers),
+            .v = detail::heads(buffers.conv, 2 * config_.key_dim(), config_.n_heads_v, config_.d_v),
+            .decay_log = buffers.decay_log,
+            .beta = buffers.beta,
+            .state = state,
+            .output = buffers.attention,
+            .sequences = sequences,
+            .head_map = config_.head_map,
+            .scale = config_.query_scale(),
+            .mode = config_.scan,
+            .compute = config_.scan_compute,
+            .pending = pending};
+    }
+
+    /// From the output of the delta rule to y.
+    template <class O>
+    void finish(const Batch& batch, View<const float, 2> x, View<float, 2> y,
+                const Buffers& buffers, O& observer) {
+        norm_output(batch, buffers);
+        observe(observer, Stage::attn_out_norm, buffers.normed);
+        apply(weights_.out_proj, flat(buffers.normed), y, buffers);
+        observe(observer, Stage::linear_attn_out, y);
+        if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
+        detail::clear_padding(batch, y);
     }
 
     void norm_output(const Batch& batch, const Buffers& buffers) {

@@ -6,6 +6,8 @@
 #include "support/catch_compat.hpp"
 #include "support/layer_fixture.hpp"
 #include <deltanet/deltanet.hpp>
+#include <deltanet/parallel/sequence_parallel.hpp>
+#include <deltanet/parallel/tensor_parallel.hpp>
 
 using namespace deltanet;
 using namespace deltanet::test;
@@ -19,6 +21,19 @@ long allocations_of(F&& f) {
     f();
     return allocations - before;
 }
+
+/// Rank 1 of two, of which the other says the same.
+struct EchoRank {
+    static index_t rank() { return 1; }
+    static index_t world() { return 2; }
+    static void all_reduce(std::span<float> values) {
+        for (float& v : values) v += v;
+    }
+    static void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) {
+        std::copy(mine.begin(), mine.end(), all.begin());
+        std::copy(mine.begin(), mine.end(), all.begin() + static_cast<index_t>(mine.size()));
+    }
+};
 
 }  // namespace
 
@@ -89,5 +104,30 @@ TEST_CASE("a warm forward allocates nothing") {
                   batch.clear();
                   batch.add({.slot = 2, .n_tokens = 5}).add({.slot = 0}).add({.slot = 1});
               }) == 0);
+    }
+}
+
+TEST_CASE("a warm forward of several ranks allocates nothing") {
+    const LayerConfig config = small_config(2, 4, 128, 128, 60);
+    const RandomLayer random(config);
+    DeltaNetLayer<LayerBackend<>> layer(config, random.split());
+    StateSlots slots(config, {.slots = 2, .rollback = 2});
+    EchoRank ranks;
+    TensorParallel heads(layer, ranks);
+    SequenceParallel tokens(layer, ranks);
+    constexpr index_t most = 150;
+    const std::vector<float> x = Random(1).normals(most * config.hidden);
+    std::vector<float> y(x.size());
+    const auto forward = [&](auto& parallel, const Batch& batch) {
+        const Shape<2> shape{batch.n_tokens(), config.hidden};
+        parallel.forward(batch, View<const float, 2>(x.data(), shape),
+                         View<float, 2>(y.data(), shape), slots);
+    };
+    const std::vector<Batch> batches{one(most), one(1, Start::resume), one(40)};
+    forward(heads, batches[0]);
+    forward(tokens, batches[0]);
+    for (const Batch& batch : batches) {
+        CHECK(allocations_of([&] { forward(heads, batch); }) == 0);
+        CHECK(allocations_of([&] { forward(tokens, batch); }) == 0);
     }
 }

@@ -39,8 +39,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     using Call::args_, Call::gate_, Call::d_k_, Call::d_v_, Call::heads_per_group_, Call::scale_;
     using Call::panel_cols, Call::takes_chunks, Call::choose_products;
     using Items::columns, Items::state_of, Items::next_head;
-    using Items::unit_cols, Items::window_, Items::units_per_head_, Items::n_items, Items::item_at;
     using Items::n_parts_, Call::n_heads_k_;
+    using Items::unit_cols, Items::window_, Items::units_per_head_, Items::n_items, Items::item_at;
     using typename Items::Columns, typename Items::Item;
 
     /// Items [first, first + n), neighbouring key heads of a sequence that takes chunks.
@@ -84,8 +84,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
     }
 
     /// Neighbouring key heads of a sequence in chunks, as far as there are enough tasks and none
-    /// gets items of two sequences. Short sequences, which are bound by memory, go many to a task, so
-    /// that the state of one is fetched while the one before is computed.
+    /// gets items of two sequences. Short sequences, which are bound by memory, go many to a task,
+    /// so that the state of one is fetched while the one before is computed.
     [[nodiscard]] index_t choose_items(index_t workers) const noexcept {
         for (const SequenceSpan& sequence : args_.sequences) {
             if (!takes_chunks(sequence)) continue;
@@ -199,10 +199,10 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         const auto for_each = [&](auto&& f) {
             index_t panels = 0;
             for (index_t key_head = item.key_head; key_head < item.key_head + n; ++key_head) {
-                panels += for_each_head(key_head, item.first, item.last,
-                                        [&](const Columns& c, index_t panel) {
-                                            f(c, scratch.state + (panels + panel) * d_k_ * panel_cols);
-                                        });
+                panels += for_each_head(
+                    key_head, item.first, item.last, [&](const Columns& c, index_t panel) {
+                        f(c, scratch.state + (panels + panel) * d_k_ * panel_cols);
+                    });
             }
         };
         for_each([&](const Columns& c, T* panels) {

@@ -17,9 +17,9 @@ namespace deltanet::cpu {
 #if XSIMD_WITH_AVX512F
 namespace detail {
 
-/// x = e^x, or e^-x with Negate. Within 1.1 ulp (`tests/cpu/exp_test.cpp`), subnormal results too; 0
-/// and infinity beyond; a NaN stays one. Step by step for all of x: one chain after another would fill the scheduler with
-/// instructions that wait.
+/// x = e^x, or e^-x with Negate. Within 1.1 ulp (`tests/cpu/exp_test.cpp`), subnormal results too;
+/// 0 and infinity beyond; a NaN stays one. Step by step for all of x: one chain after another would
+/// fill the scheduler with instructions that wait.
 template <bool Negate, class Batch, std::size_t N, int... I>
 DELTANET_FORCE_INLINE void exp_avx512(Batch (&x)[N], std::integer_sequence<int, I...>) noexcept {
     constexpr __mmask16 all = 0xFFFF;  // without a mask GCC 12 warns of its own header (bug 105593)
@@ -55,7 +55,8 @@ template <bool Negate = false, class T, class Arch, std::size_t N>
 DELTANET_FORCE_INLINE void exp_each(xsimd::batch<T, Arch> (&x)[N]) noexcept {
 #if XSIMD_WITH_AVX512F
     if constexpr (std::is_base_of_v<xsimd::avx512f, Arch> && std::is_same_v<T, float>) {
-        return detail::exp_avx512<Negate>(x, std::make_integer_sequence<int, static_cast<int>(N)>{});
+        return detail::exp_avx512<Negate>(x,
+                                          std::make_integer_sequence<int, static_cast<int>(N)>{});
     } else
 #endif
     {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The sums across the lanes of as many batches as a batch has lanes, in one batch: 3 instructions
-/// a batch, where one sum alone takes about 10. In the compiler's own vectors: what xsimd has for it
-/// leaves functions of other instruction sets behind.
+/// a batch, where one sum alone takes about 10. In the compiler's own vectors: what xsimd has for
+/// it leaves functions of other instruction sets behind.
 #pragma once
 
 #include <deltanet/cpu/convert.hpp>
@@ -68,8 +68,8 @@ template <class Arch, class T>
     const xsimd::batch<T, Arch>* batches) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr index_t n = lanes<Arch, T>;
-    return Batch(detail::bits_as<typename Batch::register_type>(
-        detail::lane_sums_of<T, n, n, 0>(batches)));
+    return Batch(
+        detail::bits_as<typename Batch::register_type>(detail::lane_sums_of<T, n, n, 0>(batches)));
 }
 
 }  // namespace deltanet::cpu

@@ -58,16 +58,14 @@ DELTANET_FORCE_INLINE void for_each_vector(index_t n, F&& f) noexcept {
     if (i < n) f(i, n - i);
 }
 
-/// The same with N vectors a turn, as long as there are so many: short loops end before the core has
-/// learnt when (a wrong guess costs 20 cycles, as much as the vectors of a whole head).
+/// The same with N vectors a turn, as long as there are so many: short loops end before the core
+/// has learnt when (a wrong guess costs 20 cycles, as much as the vectors of a whole head).
 template <int N, class Arch, class T, class F>
 DELTANET_FORCE_INLINE void for_each_vectors(index_t n, F&& f) noexcept {
     constexpr std::integral_constant<index_t, lanes<Arch, T>> whole;
     index_t i = 0;
     for (; i + N * whole <= n; i += N * whole) {
-        [&]<int... V>(std::integer_sequence<int, V...>) noexcept {
-            (f(i + V * whole, whole), ...);
-        }
+        [&]<int... V>(std::integer_sequence<int, V...>) noexcept { (f(i + V * whole, whole), ...); }
         (std::make_integer_sequence<int, N>{});
     }
     for_each_vector<Arch, T>(n - i, [&](index_t j, auto count) noexcept { f(i + j, count); });
@@ -82,8 +80,8 @@ template <class Arch, class T>
 /// Lane 0, without a detour through memory.
 template <class T, class Arch>
 [[nodiscard]] DELTANET_FORCE_INLINE T first_lane(const xsimd::batch<T, Arch>& x) noexcept {
-    typedef T Lanes __attribute__((vector_size(sizeof(typename xsimd::batch<T, Arch>::register_type)),
-                                   may_alias));
+    typedef T Lanes __attribute__((
+        vector_size(sizeof(typename xsimd::batch<T, Arch>::register_type)), may_alias));
     const typename xsimd::batch<T, Arch>::register_type reg = x;
     return reinterpret_cast<const Lanes&>(reg)[0];
 }

@@ -66,7 +66,8 @@ inline constexpr index_t tasks_per_worker = 2;
 /// A task takes several neighbouring key heads along a sequence, chunk by chunk, as long as their
 /// states are no larger: a quarter of the second-level cache of cores with AVX-512, half of that of
 /// others. Rows of a token are then read in longer pieces (16 / 32 heads, T 1024, Sapphire Rapids:
-/// 2085 and 2031 cycles a token-head with 1 and 2 key heads of 128, 652 and 619 with 1 and 8 of 64).
+/// 2085 and 2031 cycles a token-head with 1 and 2 key heads of 128, 652 and 619 with 1 and 8 of
+/// 64).
 template <class Arch>
 inline constexpr index_t task_state_bytes = 192 * 1024;
 

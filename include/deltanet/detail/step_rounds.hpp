@@ -61,6 +61,26 @@ inline void check_snapshots(const char* where, const Batch& batch, const StateSl
     }
 }
 
+/// No slot holds a tree that is still to be accepted, and trees have room to stay pending.
+inline void check_trees(const char* where, const Batch& batch, const StateSlots& slots,
+                        index_t layer) {
+    for (const SequenceSpan& sequence : batch.sequences()) {
+        if (is_padding(sequence)) continue;
+        const index_t nodes = slots.progress(sequence.slot, layer).tree;
+        if (nodes > 0 && sequence.start == Start::resume) {
+            fail(where, "slots",
+                 concat("no tree in slot ", sequence.slot, ", or one of which a path is accepted"),
+                 concat("a tree of ", nodes, " nodes"));
+        }
+        if (!sequence.parents.empty() && sequence.n_tokens > slots.max_rollback()) {
+            fail(where, "batch",
+                 concat("trees of at most ", slots.max_rollback(),
+                        " tokens, the rollback of the slots"),
+                 concat("one of ", sequence.n_tokens, " for slot ", sequence.slot));
+        }
+    }
+}
+
 class StepRounds {
   public:
     StepRounds(const Batch& batch, StateSlots& slots, index_t layer, bool deterministic)

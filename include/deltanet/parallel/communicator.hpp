@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deltanet/config.hpp>
+#include <deltanet/dtype.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -14,9 +15,10 @@ namespace deltanet {
 
 /// `rank()` of `world()` ranks, and two operations that all ranks call together, in the same order
 /// and with the same sizes:
-///   all_reduce(values)     each element becomes its sum over the ranks; the same bits on every
-///   rank all_gather(mine, all)  all = the ranks' `mine` in the order of the ranks; all.size() is
-///                          world() * mine.size()
+///   all_reduce(values)      each element becomes its sum over the ranks; the same bits on every
+///                           rank
+///   all_gather(mine, all)   all = the ranks' `mine` in the order of the ranks; all.size() is
+///                           world() * mine.size()
 /// Both return when the result is there. Memory belongs to the host, unless the adapter says
 /// otherwise. A failure of the transport is an exception, on every rank.
 template <class C>
@@ -26,6 +28,12 @@ concept Communicator = requires(C& c, std::span<float> values, std::span<const s
     { c.world() } -> std::convertible_to<index_t>;
     c.all_reduce(values);
     c.all_gather(mine, all);
+};
+
+/// One that can also add bfloat16, each sum rounded to bfloat16 once or on the way.
+template <class C>
+concept Bf16Communicator = Communicator<C> && requires(C& c, std::span<bf16> values) {
+    c.all_reduce(values);
 };
 
 }  // namespace deltanet

@@ -44,18 +44,9 @@ class LocalRank {
     [[nodiscard]] index_t rank() const noexcept { return rank_; }
     [[nodiscard]] index_t world() const noexcept { return ranks_->world(); }
 
-    /// Sums in the order of the ranks.
-    void all_reduce(std::span<float> values) {
-        gathered_.resize(values.size() * ranks_->shown_.size());
-        all_gather(std::as_bytes(std::span<const float>(values)),
-                   std::as_writable_bytes(std::span<float>(gathered_)));
-        const std::size_t n = values.size();
-        for (std::size_t i = 0; i < n; ++i) {
-            float sum = gathered_[i];
-            for (std::size_t r = 1; r < ranks_->shown_.size(); ++r) sum += gathered_[r * n + i];
-            values[i] = sum;
-        }
-    }
+    /// Sums in the order of the ranks, of bfloat16 in float.
+    void all_reduce(std::span<float> values) { reduce(values, gathered_); }
+    void all_reduce(std::span<bf16> values) { reduce(values, gathered_bf16_); }
 
     /// Throws `Error` on every rank when the ranks' sizes differ.
     void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) {
@@ -84,11 +75,25 @@ class LocalRank {
     }
 
   private:
+    template <class T>
+    void reduce(std::span<T> values, std::vector<T>& gathered) {
+        gathered.resize(values.size() * ranks_->shown_.size());
+        all_gather(std::as_bytes(values), std::as_writable_bytes(std::span<T>(gathered)));
+        const std::size_t n = values.size();
+        for (std::size_t i = 0; i < n; ++i) {
+            float sum = to_float(gathered[i]);
+            for (std::size_t r = 1; r < ranks_->shown_.size(); ++r)
+                sum += to_float(gathered[r * n + i]);
+            values[i] = from_float<T>(sum);
+        }
+    }
+
     LocalRanks* ranks_;
     index_t rank_;
     std::vector<float> gathered_;
+    std::vector<bf16> gathered_bf16_;
 };
 
-static_assert(Communicator<LocalRank>);
+static_assert(Bf16Communicator<LocalRank>);
 
 }  // namespace deltanet

@@ -7,6 +7,9 @@
 #if defined(WITH_ONEDNN)
 #include <deltanet/linear/onednn.hpp>
 #endif
+#if defined(WITH_MPI)
+#include <deltanet/parallel/mpi.hpp>
+#endif
 
 #include <cstdio>
 
@@ -32,6 +35,15 @@ int main() {
            workspace.acquire(linear.scratch_bytes(1, 1)), executor);
     std::printf("oneDNN: %g\n", static_cast<double>(sums[7]));
     if (sums[7] != 4.0F) return 1;
+#endif
+#if defined(WITH_MPI)
+    // Linked and called, without starting MPI.
+    try {
+        deltanet::MpiCommunicator ranks;
+        return 1;
+    } catch (const deltanet::Error& error) {
+        std::printf("%s\n", error.what());
+    }
 #endif
     return 0;
 }

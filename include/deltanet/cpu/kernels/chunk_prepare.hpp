@@ -7,10 +7,10 @@
 /// to i:
 ///   -A_ij = -beta_i e^{D_ij} kk_ij  (j < i, else 0)      P_ij = scale e^{D_ij} qk_ij  (j <= i,
 ///   else 0) e^{G_i},  e^{G_C - G_i},  e^{G_C}
-/// All of these powers are products of the tokens' own decays e^g, at most 1 each: one exponential a
-/// token, none of a positive number, and no difference of two sums, which with decays of -3000 among
-/// tiny ones is wrong by 1e-4. All gate arithmetic of the chunked form is here and, for decays per key channel, in
-/// chunk_prepare_channels.hpp.
+/// All of these powers are products of the tokens' own decays e^g, at most 1 each: one exponential
+/// a token, none of a positive number, and no difference of two sums, which with decays of -3000
+/// among tiny ones is wrong by 1e-4. All gate arithmetic of the chunked form is here and, for
+/// decays per key channel, in chunk_prepare_channels.hpp.
 #pragma once
 
 #include <deltanet/cpu/kernels/chunk_scratch.hpp>

@@ -19,10 +19,11 @@
 
 namespace deltanet::cpu::kernels {
 
-/// f(column, panel, first, last) for all panels of a head in blocks of rows: memory is walked through
-/// in its order, not in pieces of a panel's width at a time.
+/// f(column, panel, first, last) for all panels of a head in blocks of rows: memory is walked
+/// through in its order, not in pieces of a panel's width at a time.
 template <index_t Cols, class T, class F>
-DELTANET_FORCE_INLINE void for_each_state_block(index_t width, index_t d_k, T* panels, F f) noexcept {
+DELTANET_FORCE_INLINE void for_each_state_block(index_t width, index_t d_k, T* panels,
+                                                F f) noexcept {
     for (index_t first = 0; first < d_k; first += tuning::state_rows) {
         const index_t last = std::min(first + tuning::state_rows, d_k);
         for (index_t col = 0; col < width; col += Cols) f(col, panels + d_k * col, first, last);
@@ -65,8 +66,8 @@ DELTANET_KERNEL void chunk_store_state(const T* panels, const StateColumns<S>& s
     }
 }
 
-/// Columns of a tensor whose rows the next chunk will touch: the line that they begin in and the one
-/// that they end in, which is all of them where a panel has its share.
+/// Columns of a tensor whose rows the next chunk will touch: the line that they begin in and the
+/// one that they end in, which is all of them where a panel has its share.
 template <class T>
 struct NextColumns {
     const T* data = nullptr;
@@ -87,9 +88,9 @@ struct NextColumns {
     }
 };
 
-/// What the next chunk will touch, fetched into the second-level cache while this one computes: rows
-/// of a model's tensors are too far apart for the hardware to guess. Without a branch: a guess that
-/// goes wrong costs more than the few lines that are asked for twice.
+/// What the next chunk will touch, fetched into the second-level cache while this one computes:
+/// rows of a model's tensors are too far apart for the hardware to guess. Without a branch: a guess
+/// that goes wrong costs more than the few lines that are asked for twice.
 template <class T>
 struct NextChunk {
     NextColumns<T> columns[6];
@@ -128,7 +129,8 @@ struct ChunkPanel {
 /// u of tokens [row, row + Rows).
 template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
 DELTANET_KERNEL void chunk_update(const ChunkPanel<T>& panel, const T* state_words,
-                  const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
+                                  const ChunkScratch<Arch, T, C, Products>& scratch,
+                                  index_t row) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
@@ -154,16 +156,17 @@ DELTANET_KERNEL void chunk_update(const ChunkPanel<T>& panel, const T* state_wor
 /// o of tokens [row, row + Rows), of which u is known, as P has a diagonal.
 template <class Arch, class T, index_t C, class Products, int Rows, bool Whole>
 DELTANET_KERNEL void chunk_output(const ChunkPanel<T>& panel, const T* state_words,
-                  const ChunkScratch<Arch, T, C, Products>& scratch, index_t row) noexcept {
+                                  const ChunkScratch<Arch, T, C, Products>& scratch,
+                                  index_t row) noexcept {
     using Tile = RegisterTile<Arch, T, Rows, tuning::tile_batches<Arch>>;
     constexpr index_t cols = Tile::cols;
     const index_t row_words = scratch.row_words(panel.d_k);
     Tile o;
     o.zero();
-    o.template add_product_while<Products>(scratch.q_words + row * row_words, row_words, 1,
-                                           state_words, cols, scratch.words(panel.d_k), Rows,
-                                           RowsAhead<T>{panel.next.columns + 3, row,
-                                                        panel.next.n_tokens});
+    o.template add_product_while<Products>(
+        scratch.q_words + row * row_words, row_words, 1, state_words, cols,
+        scratch.words(panel.d_k), Rows,
+        RowsAhead<T>{panel.next.columns + 3, row, panel.next.n_tokens});
     o.scale_rows(scratch.read_q + row);
     o.template add_product<Products>(scratch.p_words + row * scratch.words(C), scratch.words(C), 1,
                                      scratch.u_words, cols, scratch.words(row + Rows));
@@ -219,9 +222,9 @@ void chunk_panel(const ChunkPanel<T>& panel,
         chunk_output<Arch, T, C, Products, rows.value, whole.value>(panel, state_words, scratch,
                                                                     row);
     });
-    // Half of what is fetched ahead is asked for here and half in chunk_output, where the panel is in
-    // the L1 cache: chunk_update, which brings it there, needs the fill buffers for itself (d 128,
-    // T 1024: 0.740 and 0.755 of the peak).
+    // Half of what is fetched ahead is asked for here and half in chunk_output, where the panel is
+    // in the L1 cache: chunk_update, which brings it there, needs the fill buffers for itself (d
+    // 128, T 1024: 0.740 and 0.755 of the peak).
     const index_t tiles = (panel.d_k + max_rows - 1) / max_rows;
     const index_t tokens = (C + tiles - 1) / tiles;
     const RowsAhead<T> ahead{panel.next.columns, 0, panel.next.n_tokens};

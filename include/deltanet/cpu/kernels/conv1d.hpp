@@ -99,8 +99,8 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
 }
 
 /// The L2 norm of a tile's heads, in a pass of its own over what the L1 cache has of them: sums of
-/// squares that the convolution took along would crowd its registers (Sapphire Rapids, heads of 128:
-/// 19.4 and 16.4 cycles for 16 channels and a token).
+/// squares that the convolution took along would crowd its registers (Sapphire Rapids, heads of
+/// 128: 19.4 and 16.4 cycles for 16 channels and a token).
 template <class Arch, class T, int Tokens>
 DELTANET_FORCE_INLINE void conv1d_norm(const Conv1dBlock<T>& block, T* const* out) noexcept {
     using Batch = xsimd::batch<T, Arch>;
@@ -115,8 +115,8 @@ DELTANET_FORCE_INLINE void conv1d_norm(const Conv1dBlock<T>& block, T* const* ou
             return out[i % Tokens] + c + i / Tokens * block.head;
         };
         for (index_t i = 0; i < n_sums; ++i) {
-            sums[i] = i < n_heads * Tokens ? lane_dot<Arch, T>(row(i), row(i), block.head)
-                                           : Batch(T(0));
+            sums[i] =
+                i < n_heads * Tokens ? lane_dot<Arch, T>(row(i), row(i), block.head) : Batch(T(0));
         }
         for (index_t i = 0; i < n_sums; i += lanes<Arch, T>) {
             const Batch sum = lane_sums<Arch>(sums + i);
@@ -170,7 +170,8 @@ struct Conv1dTile {
             for (int k = 0; k < Tokens; ++k)
                 __builtin_prefetch(rows[W - 1 + k] + ahead + c + v * lanes<Arch, T>, 0, 3);
             convolve(weights, c + v * lanes<Arch, T>, count, y + v * Tokens,
-                     std::make_integer_sequence<int, n_rows>{}, std::make_integer_sequence<int, W>{},
+                     std::make_integer_sequence<int, n_rows>{},
+                     std::make_integer_sequence<int, W>{},
                      std::make_integer_sequence<int, Tokens>{});
         }
         if constexpr (Silu) silu_each(y);

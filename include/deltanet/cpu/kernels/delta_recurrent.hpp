@@ -60,8 +60,9 @@ struct RecurrentScratch {
 /// k, q [n_tokens, d_k] with token strides -> scratch k, q, kq. Dense, because every tile of every
 /// value head reads them again, and rows of a model's tensors collide in the cache.
 template <class Arch, class T>
-DELTANET_KERNEL void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride, index_t n_tokens,
-                    index_t d_k, const RecurrentScratch<Arch, T>& scratch) noexcept {
+DELTANET_KERNEL void recurrent_pack(const T* k, index_t k_stride, const T* q, index_t q_stride,
+                                    index_t n_tokens, index_t d_k,
+                                    const RecurrentScratch<Arch, T>& scratch) noexcept {
     for (index_t t = 0; t < n_tokens; ++t) {
         copy<Arch>(k + t * k_stride, scratch.k + t * d_k, d_k);
         copy<Arch>(q + t * q_stride, scratch.q + t * d_k, d_k);
@@ -166,9 +167,10 @@ DELTANET_FORCE_INLINE void fetch_half_row(const S* next, index_t half, index_t d
 /// one left in the L1 cache are the last rows.
 template <class Arch, class T, int Batches, GateKind Gate, bool Fetch, class S, class From,
           class To>
-DELTANET_KERNEL void recurrent_token(const RecurrentTile<T, S>& tile, const RecurrentScratch<Arch, T>& scratch,
-                     index_t t, const From* from, index_t from_stride, To* to,
-                     index_t to_stride) noexcept {
+DELTANET_KERNEL void recurrent_token(const RecurrentTile<T, S>& tile,
+                                     const RecurrentScratch<Arch, T>& scratch, index_t t,
+                                     const From* from, index_t from_stride, To* to,
+                                     index_t to_stride) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     constexpr auto all = std::make_integer_sequence<int, Batches>{};
     constexpr bool per_channel = Gate == GateKind::per_channel;

@@ -35,8 +35,7 @@ DELTANET_FORCE_INLINE void gated_rmsnorm_vectors(const T* x, const T* z, const T
     Gate::apply(gate);
     for (int v = 0; v < N; ++v) {
         const index_t i = v * lanes<Arch, T>;
-        const Batch normed =
-            load<Arch>(x + i, count) * Batch(factor) * load<Arch>(w + i, count);
+        const Batch normed = load<Arch>(x + i, count) * Batch(factor) * load<Arch>(w + i, count);
         store<Arch>(y + i, normed * gate[v], count);
     }
 }
@@ -54,9 +53,9 @@ DELTANET_FORCE_INLINE void inverse_rms_of_rows(const T* x, index_t x_stride, ind
     inverse_rms(lane_sums<Arch>(sums), n, eps).store_aligned(factors);
 }
 
-/// x, z [n_rows, n] -> y [n_rows, n];  w [n]. The factors of the next rows are computed before those
-/// of these are used, as they hang on a long chain of instructions, and the rows of z fetched: what
-/// lies beyond the second-level cache would be waited for.
+/// x, z [n_rows, n] -> y [n_rows, n];  w [n]. The factors of the next rows are computed before
+/// those of these are used, as they hang on a long chain of instructions, and the rows of z
+/// fetched: what lies beyond the second-level cache would be waited for.
 template <class Arch, class T, class Gate>
 DELTANET_KERNEL void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride,
                                    const T* w, T* y, index_t y_stride, index_t n_rows, index_t n,

@@ -57,8 +57,8 @@ class RegisterTile {
     }
 
     /// The same, with f(0), f(1), ... f(parts - 1) on the way, evenly spread over the n steps: what
-    /// asks for memory goes between blocks of arithmetic, a little at a time, or the core's few fill
-    /// buffers are all taken and the loads of the product wait.
+    /// asks for memory goes between blocks of arithmetic, a little at a time, or the core's few
+    /// fill buffers are all taken and the loads of the product wait.
     template <class Products, class F>
     DELTANET_FORCE_INLINE void add_product_while(const T* a, index_t a_row, index_t a_step,
                                                  const T* b, index_t ldb, index_t n, int parts,
@@ -106,8 +106,8 @@ class RegisterTile {
         (f(I / Batches, I % Batches), ...);
     }
 
-    /// One step's words of a, whose rows are `stride` apart. From two pointers: with one the compiler
-    /// keeps a register for each multiple of the stride, and everything else is spilled.
+    /// One step's words of a, whose rows are `stride` apart. From two pointers: with one the
+    /// compiler keeps a register for each multiple of the stride, and everything else is spilled.
     class RowWords {
       public:
         DELTANET_FORCE_INLINE RowWords(const T* a, index_t stride) noexcept

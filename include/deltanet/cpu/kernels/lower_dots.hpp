@@ -2,9 +2,9 @@
 // Copyright (c) 2026 the deltanet authors
 /// Dot products of the rows of two matrices, the lower triangle:
 ///   product_ij = a_i . b_j  (j <= i)
-/// A tile of rows of each is multiplied along the vectors of a row, and only at the end summed across
-/// the lanes, for the whole tile at once. So rows are read as they stand: the usual product would
-/// want one of the matrices transposed.
+/// A tile of rows of each is multiplied along the vectors of a row, and only at the end summed
+/// across the lanes, for the whole tile at once. So rows are read as they stand: the usual product
+/// would want one of the matrices transposed.
 #pragma once
 
 #include <deltanet/cpu/lane_sums.hpp>
@@ -27,8 +27,7 @@ struct DotTile {
     /// Products; n_words is a whole number of vectors.
     template <class Products, int... I, int... R, int... K>
     DELTANET_FORCE_INLINE static void run(const T* a, const T* b, index_t stride, index_t n_words,
-                                          T* product, index_t ld,
-                                          std::integer_sequence<int, I...>,
+                                          T* product, index_t ld, std::integer_sequence<int, I...>,
                                           std::integer_sequence<int, R...>,
                                           std::integer_sequence<int, K...>) noexcept {
         Batch sums[] = {(static_cast<void>(I), Batch(T(0)))...};
@@ -46,8 +45,8 @@ struct DotTile {
     }
 };
 
-/// a, b [n_tokens, n_words] with a stride, rows aligned, a multiple of a vector, and readable up to a
-/// multiple of 4 rows. product [C, C], of which some above the diagonal or behind row n_tokens is
+/// a, b [n_tokens, n_words] with a stride, rows aligned, a multiple of a vector, and readable up to
+/// a multiple of 4 rows. product [C, C], of which some above the diagonal or behind row n_tokens is
 /// written too.
 template <class Arch, class T, index_t C, class Products>
 DELTANET_KERNEL void lower_dots(const T* a, const T* b, index_t stride, T* product,
