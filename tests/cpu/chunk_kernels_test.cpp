@@ -102,6 +102,54 @@ TEMPLATE_TEST_CASE("the chunk solve inverts I + A", "[chunk_kernels]", float, do
     }
 }
 
+TEMPLATE_TEST_CASE("sums across lanes, of every batch its own", "[chunk_kernels]", float, double) {
+    using T = TestType;
+    using Batch = xsimd::batch<T, Arch>;
+    constexpr index_t size = n_lanes<T>;
+    // Small integers: sums in any order are exact.
+    Batch batches[Batch::size];
+    T expected[Batch::size], found[Batch::size];
+    for (index_t b = 0; b < size; ++b) {
+        T values[Batch::size];
+        expected[b] = T(0);
+        for (index_t i = 0; i < size; ++i)
+            expected[b] += values[i] = static_cast<T>((b + 1) * (i * i + 3) - 7 * b);
+        batches[b] = Batch::load_unaligned(values);
+    }
+    lane_sums<Arch>(batches).store_unaligned(found);
+    for (index_t b = 0; b < size; ++b) CHECK(found[b] == expected[b]);
+}
+
+TEMPLATE_TEST_CASE("dot products of rows, the lower triangle", "[chunk_kernels]", float, double) {
+    using T = TestType;
+    constexpr index_t C = tuning::chunk_tokens<Arch>;
+    constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
+    std::mt19937 generator(86);
+    for (const index_t n_tokens : {index_t{1}, index_t{3}, index_t{4}, index_t{5}, C - 1, C}) {
+        for (const index_t words : {line, 3 * line}) {
+            Tensor<T, 2> a({C, words}), b({C, words}), product({C, C});
+            a.random(generator, -1, 1);
+            b.random(generator, -1, 1);
+            // Rows have to be aligned, which a Tensor's need not be.
+            alignas(64) T rows[2][static_cast<std::size_t>(C * 3 * line)];
+            std::copy_n(a.cview().data(), C * words, rows[0]);
+            std::copy_n(b.cview().data(), C * words, rows[1]);
+            kernels::lower_dots<Arch, T, C, PlainProducts>(rows[0], rows[1], words,
+                                                           product.view().data(), n_tokens, words);
+            CHECK(product.red_zone_intact());
+            for (index_t i = 0; i < n_tokens; ++i) {
+                for (index_t j = 0; j <= i; ++j) {
+                    CAPTURE(n_tokens, words, i, j);
+                    const double exact = dot(rows[0] + i * words, 1, rows[1] + j * words, 1, words);
+                    // Products of at most 1, each rounded once, and their sums.
+                    CHECK(std::abs(static_cast<double>(product.view()(i, j)) - exact) <=
+                          eps<T>() * (1.0 + static_cast<double>(words)));
+                }
+            }
+        }
+    }
+}
+
 namespace {
 
 template <class T, index_t chunk>

@@ -117,18 +117,21 @@ TEST_CASE("register tiles of bfloat16 words against the product of rounded numbe
     });
 }
 
-TEST_CASE("neighbours of a row are packed in order", "[products]") {
+TEST_CASE("neighbours of a row are packed in order, with zeros behind them", "[products]") {
     std::mt19937 generator(92);
-    for (const index_t n : {2, 8, 16, 32, 64}) {
-        Tensor<float, 1> row({n});
-        row.random(generator, -1, 1);
-        Tensor<float, 1> words({n / 2});
-        cpu::pack_neighbours<Arch>(row.view().data(), words.view().data(), n);
-        CHECK(words.red_zone_intact());
-        for (index_t i = 0; i < n; ++i) {
-            const auto word = std::bit_cast<std::uint32_t>(words.view()(i / 2));
-            CAPTURE(n, i);
-            CHECK(((word >> (16 * (i % 2))) & 0xFFFFU) == to_bf16(row.view()(i)).bits);
+    for (const index_t n : {1, 2, 8, 15, 16, 33, 64}) {
+        for (const index_t padded : {(n + 1) / 2 * 2, (n + 31) / 32 * 32}) {
+            Tensor<float, 1> row({n});
+            row.random(generator, -1, 1);
+            Tensor<float, 1> words({padded / 2});
+            cpu::pack_neighbours<Arch>(row.view().data(), words.view().data(), n, padded);
+            CHECK(words.red_zone_intact());
+            for (index_t i = 0; i < padded; ++i) {
+                const auto word = std::bit_cast<std::uint32_t>(words.view()(i / 2));
+                CAPTURE(n, padded, i);
+                CHECK(((word >> (16 * (i % 2))) & 0xFFFFU) ==
+                      (i < n ? to_bf16(row.view()(i)).bits : 0));
+            }
         }
     }
 }

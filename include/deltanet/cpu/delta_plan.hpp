@@ -268,8 +268,8 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
         // The keys' and queries' lines are shared by the panels of all value heads.
         constexpr index_t line = 64 / static_cast<index_t>(sizeof(T));
         const index_t each = ((d_k_ + line - 1) / line + n_panels - 1) / n_panels * line;
-        const auto columns = [&](const auto& view, index_t head, index_t first, index_t n,
-                                 index_t width, index_t part) {
+        const auto next_columns = [&](const auto& view, index_t head, index_t first, index_t n,
+                                      index_t width, index_t part) {
             return kernels::NextColumns<T>::part(view.ptr(tn, head, first), view.stride(0), n,
                                                  width, part);
         };
@@ -286,12 +286,13 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
                     .width = std::min(panel_cols, c.width - col),
                     .n_tokens = tokens.n,
                     .d_k = d_k_,
-                    .next = {.columns = {columns(args_.v, c.h, c.first, c.width, panel_cols, part),
-                                         columns(args_.output, c.h, c.first, c.width, panel_cols,
-                                                 part),
+                    .next = {.columns = {next_columns(args_.v, c.h, c.first, c.width, panel_cols,
+                                                      part),
+                                         next_columns(args_.output, c.h, c.first, c.width,
+                                                      panel_cols, part),
                                          {args_.beta.ptr(tn, c.h), args_.beta.stride(0), 0},
-                                         columns(args_.k, key_head, 0, d_k_, each, panel),
-                                         columns(args_.q, key_head, 0, d_k_, each, panel),
+                                         next_columns(args_.k, key_head, 0, d_k_, each, panel),
+                                         next_columns(args_.q, key_head, 0, d_k_, each, panel),
                                          next_decays(tn, c.h, part)},
                              .n_tokens = std::max<index_t>(tokens.n_next, 1)}},
                 scratch);

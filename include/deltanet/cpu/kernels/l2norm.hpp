@@ -3,7 +3,10 @@
 /// L2 norm of rows:  y = x / sqrt(sum x^2 + eps)   or   y = x / max(sqrt(sum x^2), eps).
 #pragma once
 
+#include <deltanet/cpu/lane_sums.hpp>
 #include <deltanet/cpu/simd.hpp>
+
+#include <algorithm>
 
 namespace deltanet::cpu::kernels {
 
@@ -23,16 +26,31 @@ template <bool MaxForm, class T, class Arch>
     return Batch(T(1)) / length;
 }
 
-/// x [n_rows, n] -> y [n_rows, n], which may be x. MaxForm: the second formula.
+/// x [n_rows, n] -> y [n_rows, n], which may be x. MaxForm: the second formula. The factors of as
+/// many rows at once as a vector has lanes, and in the order of sums of the convolution's own norm,
+/// which gives the same bits.
 template <class Arch, class T, bool MaxForm>
-void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows, index_t n,
-            T eps) noexcept {
-    for (index_t row = 0; row < n_rows; ++row, x += x_stride, y += y_stride) {
-        const auto factor =
-            inverse_lengths<MaxForm>(xsimd::batch<T, Arch>(dot<Arch>(x, x, n)), eps);
-        for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
-            store<Arch>(y + i, load<Arch>(x + i, count) * factor, count);
-        });
+DELTANET_KERNEL void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride, index_t n_rows,
+                            index_t n, T eps) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    constexpr index_t size = lanes<Arch, T>;
+    for (index_t first = 0; first < n_rows; first += size) {
+        const index_t rows = std::min(size, n_rows - first);
+        Batch sums[Batch::size];
+        for (index_t r = 0; r < size; ++r) {
+            const T* const row = x + (first + r) * x_stride;
+            sums[r] = r < rows ? lane_dot<Arch>(row, row, n) : Batch(T(0));
+        }
+        alignas(64) T factors[Batch::size];
+        inverse_lengths<MaxForm>(lane_sums<Arch>(sums), eps).store_aligned(factors);
+        for (index_t r = 0; r < rows; ++r) {
+            const T* const from = x + (first + r) * x_stride;
+            T* const to = y + (first + r) * y_stride;
+            const Batch factor(factors[r]);
+            for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
+                store<Arch>(to + i, load<Arch>(from + i, count) * factor, count);
+            });
+        }
     }
 }
 
