@@ -3,7 +3,8 @@
 /// Loads and stores of 16-bit storage as batches of float; see simd.hpp for the others. xsimd 8.1
 /// cannot widen, so they are written in the compiler's own vectors, with the x86 instructions where
 /// GCC 12 finds much longer ways. Same results as the scalar functions of dtype.hpp, for NaN and
-/// subnormals too.
+/// subnormals too, with one exception: where AVX512-BF16 rounds to bfloat16, subnormal numbers
+/// (below 1.2e-38) become zeros.
 #pragma once
 
 #include <deltanet/cpu/simd.hpp>

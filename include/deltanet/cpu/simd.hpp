@@ -71,6 +71,15 @@ DELTANET_FORCE_INLINE void for_each_vectors(index_t n, F&& f) noexcept {
     for_each_vector<Arch, T>(n - i, [&](index_t j, auto count) noexcept { f(i + j, count); });
 }
 
+/// As std::min and std::max, which kernels do not use: what the compiler does not inline of the
+/// standard library is code of one instruction set under a name that every other shares.
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t least(index_t a, index_t b) noexcept {
+    return b < a ? b : a;
+}
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t most(index_t a, index_t b) noexcept {
+    return a < b ? b : a;
+}
+
 /// n rounded up to whole vectors.
 template <class Arch, class T>
 [[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t whole_vectors(index_t n) noexcept {

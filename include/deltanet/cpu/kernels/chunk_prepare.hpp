@@ -16,8 +16,6 @@
 #include <deltanet/cpu/kernels/chunk_scratch.hpp>
 #include <deltanet/cpu/kernels/lower_dots.hpp>
 
-#include <algorithm>
-
 namespace deltanet::cpu::kernels {
 
 /// k [n_tokens, d_k] with a token stride -> dense rows of words, zeros up to a whole line.
@@ -71,7 +69,7 @@ DELTANET_FORCE_INLINE void chunk_gate_columns(
     const Batch zero(T(0));
     const Batch one(T(1));
     const Batch columns = Batch::load_aligned(ascending<Arch, T, C>.values + j);
-    for (index_t i = 0; i < std::min(j, n_tokens); ++i) {
+    for (index_t i = 0; i < least(j, n_tokens); ++i) {
         zero.store_aligned(scratch.minus_a + i * C + j);
         zero.store_aligned(scratch.p + i * C + j);
     }

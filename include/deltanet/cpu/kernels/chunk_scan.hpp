@@ -15,8 +15,6 @@
 #include <deltanet/cpu/kernels/chunk_solve.hpp>
 #include <deltanet/cpu/state_panel.hpp>
 
-#include <algorithm>
-
 namespace deltanet::cpu::kernels {
 
 /// f(column, panel, first, last) for all panels of a head in blocks of rows: memory is walked
@@ -25,7 +23,7 @@ template <index_t Cols, class T, class F>
 DELTANET_FORCE_INLINE void for_each_state_block(index_t width, index_t d_k, T* panels,
                                                 F f) noexcept {
     for (index_t first = 0; first < d_k; first += tuning::state_rows) {
-        const index_t last = std::min(first + tuning::state_rows, d_k);
+        const index_t last = least(first + tuning::state_rows, d_k);
         for (index_t col = 0; col < width; col += Cols) f(col, panels + d_k * col, first, last);
     }
 }
@@ -78,8 +76,8 @@ struct NextColumns {
     [[nodiscard]] static DELTANET_FORCE_INLINE NextColumns part(const T* data, index_t stride,
                                                                 index_t n, index_t each,
                                                                 index_t part) noexcept {
-        const index_t first = std::min(part * each, n - 1);
-        return {data + first, stride, std::min(first + each, n) - 1 - first};
+        const index_t first = least(part * each, n - 1);
+        return {data + first, stride, least(first + each, n) - 1 - first};
     }
     DELTANET_FORCE_INLINE void prefetch(index_t row) const noexcept {
         const T* const p = data + row * stride;
@@ -105,7 +103,7 @@ struct RowsAhead {
     index_t row;
     index_t n_tokens;
     DELTANET_FORCE_INLINE void operator()(int r) const noexcept {
-        const index_t i = std::min(row + r, n_tokens - 1);
+        const index_t i = least(row + r, n_tokens - 1);
         columns[0].prefetch(i);
         columns[1].prefetch(i);
         columns[2].prefetch(i);

@@ -15,7 +15,6 @@
 #include <deltanet/cpu/tuning.hpp>
 #include <deltanet/pending_step.hpp>
 
-#include <algorithm>
 #include <utility>
 
 namespace deltanet::cpu::kernels {
@@ -100,15 +99,15 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
 
 /// The L2 norm of a tile's heads, in a pass of its own over what the L1 cache has of them: sums of
 /// squares that the convolution took along would crowd its registers (Sapphire Rapids, heads of
-/// 128: 19.4 and 16.4 cycles for 16 channels and a token).
+/// 128: 19.4 and 18.6 cycles for 16 channels and a token).
 template <class Arch, class T, int Tokens>
 DELTANET_FORCE_INLINE void conv1d_norm(const Conv1dBlock<T>& block, T* const* out) noexcept {
     using Batch = xsimd::batch<T, Arch>;
     // As many heads at once as have a sum a lane.
-    constexpr index_t heads = std::max<index_t>(1, lanes<Arch, T> / Tokens);
+    constexpr index_t heads = most(1, lanes<Arch, T> / Tokens);
     constexpr index_t n_sums = whole_vectors<Arch, T>(heads * Tokens);
     for (index_t c = 0; c < block.n_channels; c += heads * block.head) {
-        const index_t n_heads = std::min(heads, (block.n_channels - c) / block.head);
+        const index_t n_heads = least(heads, (block.n_channels - c) / block.head);
         Batch sums[static_cast<std::size_t>(n_sums)];
         alignas(64) T factors[static_cast<std::size_t>(n_sums)];
         const auto row = [&](index_t i) noexcept {
@@ -180,7 +179,8 @@ struct Conv1dTile {
 
     /// Channels [0, n).
     DELTANET_FORCE_INLINE void run(const Conv1dWeights<T>& weights, index_t n) noexcept {
-        constexpr int together = std::max(1, Silu ? tuning::activation_batches / Tokens : 1);
+        constexpr int together =
+            static_cast<int>(most(1, Silu ? tuning::activation_batches / Tokens : 1));
         constexpr index_t size = lanes<Arch, T>;
         index_t c = 0;
         for (; c + together * size <= n; c += together * size) {

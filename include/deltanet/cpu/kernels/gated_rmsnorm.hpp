@@ -7,8 +7,6 @@
 #include <deltanet/cpu/lane_sums.hpp>
 #include <deltanet/cpu/tuning.hpp>
 
-#include <algorithm>
-
 namespace deltanet::cpu::kernels {
 
 /// Activations of the gate, each for some batches at once.

@@ -6,8 +6,6 @@
 #include <deltanet/cpu/lane_sums.hpp>
 #include <deltanet/cpu/simd.hpp>
 
-#include <algorithm>
-
 namespace deltanet::cpu::kernels {
 
 /// 1 / sqrt(sum + eps), or with MaxForm 1 / max(sqrt(sum), eps), lane by lane.
@@ -35,7 +33,7 @@ DELTANET_KERNEL void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride
     using Batch = xsimd::batch<T, Arch>;
     constexpr index_t size = lanes<Arch, T>;
     for (index_t first = 0; first < n_rows; first += size) {
-        const index_t rows = std::min(size, n_rows - first);
+        const index_t rows = least(size, n_rows - first);
         Batch sums[Batch::size];
         for (index_t r = 0; r < size; ++r) {
             const T* const row = x + (first + r) * x_stride;
