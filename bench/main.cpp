@@ -32,7 +32,6 @@ ThreadPoolExecutor pool(index_t threads) {
 
 namespace {
 
-constexpr int kSamples = 31;
 constexpr double kSampleSeconds = 0.01;  // of a case, in as many runs as it takes
 
 double quantile(std::vector<double> values, double q) {
@@ -85,6 +84,7 @@ void measure(benchmark::State& state, const CaseMaker& maker) {
         std::snprintf(text, sizeof(text), "=%.3g", ratio);
         label += (label.empty() ? "vs_" : " vs_") + work.rivals[i].name + text;
     }
+    if (work.detail) label += (label.empty() ? "" : " ") + work.detail();
     state.SetLabel(label);
 }
 
@@ -151,7 +151,7 @@ int run(int argc, char** argv) {
             benchmark::RegisterBenchmark(
                 maker.name.c_str(), [maker](benchmark::State& state) { measure(state, maker); })
                 ->UseManualTime()
-                ->Iterations(kSamples)
+                ->Iterations(maker.samples)
                 ->Unit(benchmark::kMicrosecond);
         }
     }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The whole layer with float32 weights. Floor: its flops at the multiply-add peak or its weights
-/// and states at the bandwidth of memory, whichever takes longer.
-#include "support/bandwidth.hpp"
-#include "support/delta_data.hpp"
+/// The whole layer, by model and by what its projections are stored as. Weights and states come
+/// from memory. Floor: the arithmetic of the projections at the peak of its kind and that of the
+/// recurrence at the multiply-add peak, or the bytes of weights, states and activations at the
+/// bandwidth of reading, whichever takes longer. Behind each line the shares of the stages, of runs
+/// with an observer.
+#include "support/layer_data.hpp"
 #include "support/peak.hpp"
 #include "support/suite.hpp"
-#include <deltanet/deltanet.hpp>
+#include <deltanet/linear/quantized.hpp>
+#if defined(DELTANET_BENCH_ONEDNN)
+#include <deltanet/linear/onednn.hpp>
+#endif
 
 #include <memory>
 
@@ -14,77 +19,41 @@ namespace deltanet::bench {
 
 namespace {
 
-/// A layer with random weights and everything that it points at.
-class LayerData {
-  public:
-    using Backend = CpuBackend<cpu::default_arch, ThreadPoolExecutor>;
-
-    LayerData(const LayerConfig& config, index_t tokens, index_t sequences,
-              ThreadPoolExecutor executor)
-        : layout_(ProjectionLayout::split(config)),
-          in_proj_(layout_.width * config.hidden),
-          out_proj_(config.hidden * config.value_dim()),
-          conv_(config.conv_dim() * config.conv_width),
-          small_(2 * config.n_heads_v + config.d_v),
-          x_(tokens * sequences * config.hidden),
-          y_(tokens * sequences * config.hidden),
-          slots_(config, {.slots = sequences}),
-          layer_(config, weights(config), Backend(executor)) {
-        std::mt19937 random(1);
-        const float unit = std::sqrt(3.0F / static_cast<float>(config.hidden));
-        fill_random(random, in_proj_.data(), in_proj_.size(), -unit, unit);
-        fill_random(random, out_proj_.data(), out_proj_.size(), -unit, unit);
-        for (const Buffer* buffer : {&conv_, &small_, &x_})
-            fill_random(random, buffer->data(), buffer->size(), -0.5F, 0.5F);
-        for (index_t s = 0; s < sequences; ++s) batch_.add({.slot = s, .n_tokens = tokens});
-    }
-
-    void run() {
-        const Shape<2> shape{batch_.n_tokens(), layer_.config().hidden};
-        layer_.forward(batch_, View<const float, 2>(x_.data(), shape),
-                       View<float, 2>(y_.data(), shape), slots_);
-    }
-    [[nodiscard]] double weight_bytes() const noexcept {
-        return sizeof(float) * static_cast<double>(in_proj_.size() + out_proj_.size());
-    }
-
-  private:
-    LayerWeights<EigenLinear> weights(const LayerConfig& config) const {
-        LayerWeights<EigenLinear> w;
-        w.layout = layout_;
-        w.in_proj = {
-            EigenLinear(View<const float, 2>(in_proj_.data(), {layout_.width, config.hidden}))};
-        w.conv = {conv_.data(), {config.conv_dim(), config.conv_width}};
-        w.A_log = {small_.data(), {config.n_heads_v}};
-        w.dt_bias = {small_.data() + config.n_heads_v, {config.n_heads_v}};
-        w.norm = {small_.data() + 2 * config.n_heads_v, {config.d_v}};
-        w.out_proj = EigenLinear(
-            View<const float, 2>(out_proj_.data(), {config.hidden, config.value_dim()}));
-        return w;
-    }
-
-    ProjectionLayout layout_;
-    Buffer in_proj_, out_proj_, conv_, small_, x_, y_;
-    StateSlots slots_;
-    DeltaNetLayer<Backend> layer_;
-    Batch batch_;
+struct Model {
+    const char* name;
+    LayerConfig config;
 };
 
-CaseMaker layer_case(const char* model, const LayerConfig& config, index_t tokens,
-                     index_t sequences, index_t threads) {
-    const std::string name =
-        detail::concat("layer_", model, "_f32_T", tokens, "_n", sequences, "_t", threads);
-    return {name, [=] {
+struct Format {
+    const char* name;
+    WeightFormat stored;
+    bool owned_by_operator;  ///< else the operator reads the weights where they are stored
+    double (*peak)();        ///< operations a second of the kind that they are multiplied by
+};
+
+template <class L>
+CaseMaker layer_case(const Model& model, const Format& format, index_t tokens, index_t sequences,
+                     index_t threads) {
+    const std::string name = detail::concat("layer_", model.name, "_", format.name, "_T", tokens,
+                                            "_n", sequences, "_t", threads);
+    // Thousands of tokens take seconds.
+    const int samples = tokens * sequences > 1024 ? 3 : tokens * sequences > 64 ? 11 : 31;
+    return {name,
+            [=] {
                 const ThreadPoolExecutor executor = pool(threads);
-                const auto data = std::make_shared<LayerData>(config, tokens, sequences, executor);
+                const auto data = std::make_shared<LayerData<L>>(model.config, format.stored,
+                                                                 format.owned_by_operator, tokens,
+                                                                 sequences, executor);
                 const auto read = std::make_shared<Bandwidth>(Bandwidth::Kind::read,
                                                               index_t{64} << 20, index_t{4} << 20);
+                const LayerConfig& c = model.config;
                 const auto n = static_cast<double>(tokens * sequences);
-                const auto state = static_cast<double>(config.n_heads_v * config.d_k * config.d_v);
-                const double weights = data->weight_bytes() / sizeof(float);
-                const double flops = n * (2.0 * weights + 6.0 * state);
-                const double bytes =
-                    sizeof(float) * (weights + 2.0 * state * static_cast<double>(sequences));
+                const auto state = static_cast<double>(c.n_heads_v * c.d_k * c.d_v);
+                const double projected = 2.0 * n * data->weights();
+                const double scanned = 6.0 * n * state;
+                const double bytes = data->weight_bytes() +
+                                     sizeof(float) * (2.0 * state * static_cast<double>(sequences) +
+                                                      2.0 * n * static_cast<double>(c.hidden));
                 return Case{.name = name,
                             .tokens = n,
                             .units = n,
@@ -92,21 +61,47 @@ CaseMaker layer_case(const char* model, const LayerConfig& config, index_t token
                             .floor =
                                 [=] {
                                     ThreadPoolExecutor same = executor;
-                                    return std::max(flops / peak_of_all(executor),
+                                    const auto all = static_cast<double>(threads);
+                                    return std::max(projected / (all * format.peak()) +
+                                                        scanned / (all * product_peak()),
                                                     bytes / read->sample(same));
-                                }};
-            }};
+                                },
+                            .detail = [=] { return data->stages(); }};
+            },
+            samples};
 }
 
 }  // namespace
 
 Suite layer_suite() {
+    const Model next_80b{"qwen3_next_80b", qwen3_next_80b_a3b()};
     Suite suite;
-    for (const index_t tokens : {1, 8, 64, 512})
-        suite.push_back(layer_case("qwen3_next_80b", qwen3_next_80b_a3b(), tokens, 1, 1));
-    for (const index_t sequences : {8, 32})
-        suite.push_back(layer_case("qwen3_next_80b", qwen3_next_80b_a3b(), 1, sequences, 1));
-    suite.push_back(layer_case("qwen3_5_0_8b", qwen3_5_0_8b(), 64, 1, 1));
+    const auto cases = [&]<class L>(const Model& model, const Format& format,
+                                    std::initializer_list<index_t> tokens,
+                                    std::initializer_list<index_t> sequences) {
+        for (const index_t t : tokens) suite.push_back(layer_case<L>(model, format, t, 1, 1));
+        for (const index_t n : sequences) suite.push_back(layer_case<L>(model, format, 1, n, 1));
+    };
+    const Format f32{"f32", WeightFormat::f32, false, &product_peak<>};
+    cases.operator()<EigenLinear>(next_80b, f32, {1, 8, 64, 512}, {8, 32});
+    for (const auto& [name, stored] :
+         {std::pair{"q8_0", WeightFormat::q8_0}, std::pair{"q4_k", WeightFormat::q4_k}}) {
+        cases.operator()<QuantizedLinear<>>(next_80b, {name, stored, false, &integer_peak},
+                                            {1, 64, 512}, {8, 32});
+    }
+#if defined(DELTANET_BENCH_ONEDNN)
+    using Bf16 = OneDnnLinear;
+    const Format bf16{"bf16", WeightFormat::bf16, true,
+                      &product_peak<Bf16OrPlain<cpu::default_arch>::type>};
+#else
+    using Bf16 = EigenLinear;
+    const Format bf16{"bf16", WeightFormat::bf16, false, &product_peak<>};
+#endif
+    cases.operator()<Bf16>(next_80b, bf16, {1, 8, 64, 512, 4096}, {8, 32});
+    for (const Model& model :
+         {Model{"qwen3_5_0_8b", qwen3_5_0_8b()}, Model{"qwen3_5_9b", qwen3_5_9b()},
+          Model{"qwen3_5_27b", qwen3_5_27b()}, Model{"qwen3_5_397b", qwen3_5_397b_a17b()}})
+        cases.operator()<Bf16>(model, bf16, {1, 64, 512}, {32});
     return suite;
 }
 

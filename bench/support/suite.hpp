@@ -30,12 +30,15 @@ struct Case {
     std::function<void()> plain{};  ///< the same call in plain loops (plain.hpp), if it has one
     std::string note{};             ///< printed at the end of the line
     std::vector<Rival> rivals{};    ///< printed as vs_<name>: how many times as long each takes
+    std::function<std::string()>
+        detail{};  ///< more fields for the line, found out after the samples
 };
 
 /// Cases are made when their turn comes, as their buffers are large; a suite only says how.
 struct CaseMaker {
     std::string name;
     std::function<Case()> make;
+    int samples = 31;
 };
 
 using Suite = std::vector<CaseMaker>;
