@@ -63,12 +63,18 @@ struct SequenceBuffers {
           decay_log(carver.take<float, 2>({n_tokens, c.n_heads_v})),
           zeros(carver.take<float, 1>({c.d_k})),
           rule(carver.take_bytes(rule_bytes), static_cast<std::size_t>(rule_bytes)),
-          worker_bytes((EigenLinear().scratch_bytes(kTokenBlock, 1) +
-                        kTokenBlock * c.d_v * index_t{sizeof(float)} + 63) /
-                       64 * 64),
+          worker_bytes((product_bytes(c) + kTokenBlock * c.d_v * index_t{sizeof(float)} + 63) / 64 *
+                       64),
           products(carver.take_bytes(concurrency * worker_bytes),
                    static_cast<std::size_t>(concurrency * worker_bytes)) {}
 
+    /// Scratch of the two products that a worker does: a state by M, and outputs by a state.
+    [[nodiscard]] static index_t product_bytes(const LayerConfig& c) {
+        const float unread = 0.0F;  // sizes alone are asked for
+        const EigenLinear transition(View<const float, 2>(&unread, {c.d_k, c.d_k}));
+        const EigenLinear state(View<const float, 2>(&unread, {c.d_v, c.d_k}));
+        return std::max(transition.scratch_bytes(c.d_v, 1), state.scratch_bytes(kTokenBlock, 1));
+    }
     /// M of this piece, as the states [1, H_v, d_k, d_k] that a delta rule works on.
     [[nodiscard]] View<float, 4> transition() const noexcept {
         const index_t d_k = record.size(2);
