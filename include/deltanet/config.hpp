@@ -16,13 +16,26 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define DELTANET_FORCE_INLINE inline __attribute__((always_inline))
 #define DELTANET_RESTRICT __restrict__
-/// A kernel into which everything is inlined that it calls. Else a compiler that has seen enough of
-/// a small function keeps it apart, and what it works on leaves the registers: a tile of sums in
-/// memory makes a product three times as slow.
-#define DELTANET_KERNEL __attribute__((flatten, noinline, aligned(64)))
 #else
 #define DELTANET_FORCE_INLINE inline
 #define DELTANET_RESTRICT
+#endif
+
+/// A kernel into which everything is inlined that it calls. Else a compiler that has seen enough of
+/// a small function keeps it apart, and what it works on leaves the registers: a tile of sums in
+/// memory makes a product three times as slow. Not with sanitizers, whose checks would be copied
+/// along: minutes of compilation, gigabytes of memory.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DELTANET_KERNEL
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define DELTANET_KERNEL
+#endif
+#endif
+#if !defined(DELTANET_KERNEL) && (defined(__GNUC__) || defined(__clang__))
+#define DELTANET_KERNEL __attribute__((flatten, noinline, aligned(64)))
+#elif !defined(DELTANET_KERNEL)
 #define DELTANET_KERNEL
 #endif
 

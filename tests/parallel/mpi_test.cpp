@@ -39,7 +39,8 @@ std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 class ExampleModel {
   public:
     ExampleModel() : files_(DELTANET_TEST_DATA_DIR "/../examples/generate/model") {
-        for (index_t i = 0; i < files_.n_layers(); ++i) bound_.push_back(files_.bind(config(), i));
+        for (index_t i = 0; i < files_.n_layers(); ++i)
+            bound_.push_back(files_.bind<EigenLinear>(config(), i));
         const std::string text =
             "It is a truth universally acknowledged, that a single man in possession of a good "
             "fortune, must be in want of a wife. However little known the feelings or views of "
