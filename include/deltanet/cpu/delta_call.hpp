@@ -79,8 +79,8 @@ class DeltaCall {
     [[nodiscard]] static DeltaSizes sizes(const DeltaRuleArgs<T>& args, index_t workers) noexcept {
         const DeltaCall call(args);
         DeltaSizes sizes{
-            .worker_bytes =
-                worker_bytes(call.gate_, call.d_k_, call.d_v_, call.heads_per_group_, args.mode),
+            .worker_bytes = worker_bytes(call.gate_, call.d_k_, call.d_v_, call.heads_per_group_,
+                                         args.mode, call.n_heads_k_),
             .record_bytes = record_bytes(call.gate_, call.d_k_, call.heads_per_group_)};
         call.cut_into_windows(workers, sizes);
         return sizes;
@@ -90,7 +90,8 @@ class DeltaCall {
     [[nodiscard]] static DeltaSizes largest_sizes(index_t d_k, index_t d_v, index_t heads_per_group,
                                                   index_t workers) noexcept {
         constexpr GateKind gate = GateKind::per_head;
-        return {.worker_bytes = worker_bytes(gate, d_k, d_v, heads_per_group, ScanMode::automatic),
+        return {.worker_bytes = worker_bytes(gate, d_k, d_v, heads_per_group, ScanMode::automatic,
+                                             std::numeric_limits<index_t>::max()),
                 .record_bytes = record_bytes(gate, d_k, heads_per_group),
                 .window_tokens = workers > 1 ? 1 : 0};
     }
@@ -215,12 +216,13 @@ class DeltaCall {
     T scale_;
 
   private:
+    /// For at most `n_heads_k` key heads.
     [[nodiscard]] static constexpr index_t worker_bytes(GateKind gate, index_t d_k, index_t d_v,
-                                                        index_t heads_per_group,
-                                                        ScanMode mode) noexcept {
+                                                        index_t heads_per_group, ScanMode mode,
+                                                        index_t n_heads_k) noexcept {
         const index_t recurrent = std::max(kernels::RecurrentScratch<Arch, T>::bytes(gate, d_k),
                                            kernels::PendingScratch<Arch, T>::bytes(d_k));
-        const index_t panels = key_heads_together(d_k, d_v, heads_per_group) *
+        const index_t panels = std::min(n_heads_k, key_heads_together(d_k, d_v, heads_per_group)) *
                                panels_of_key_head(d_v, heads_per_group);
         if (mode == ScanMode::recurrent) return recurrent;
         index_t bytes = std::max(recurrent, PlainScratch::bytes(gate, d_k, panels));
