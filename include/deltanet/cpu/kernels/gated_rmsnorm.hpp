@@ -44,39 +44,33 @@ template <class Arch, class T>
 DELTANET_FORCE_INLINE void inverse_rms_of_rows(const T* x, index_t x_stride, index_t n_rows,
                                                index_t n, T eps, T* factors) noexcept {
     using Batch = xsimd::batch<T, Arch>;
-    if (n_rows <= 0) return;
     Batch sums[Batch::size];
     for (index_t r = 0; r < lanes<Arch, T>; ++r, x += x_stride)
         sums[r] = r < n_rows ? lane_dot<Arch>(x, x, n) : Batch(T(0));
     inverse_rms(lane_sums<Arch>(sums), n, eps).store_aligned(factors);
 }
 
-/// x, z [n_rows, n] -> y [n_rows, n];  w [n]. The factors of the next rows are computed before
-/// those of these are used, as they hang on a long chain of instructions, and the rows of z
-/// fetched: what lies beyond the second-level cache would be waited for.
+/// x, z [n_rows, n] -> y [n_rows, n];  w [n]. Rows ahead are fetched meanwhile: what lies beyond
+/// the second-level cache would be waited for.
 template <class Arch, class T, class Gate>
 DELTANET_KERNEL void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride,
                                    const T* w, T* y, index_t y_stride, index_t n_rows, index_t n,
                                    T eps) noexcept {
     constexpr int together = tuning::activation_batches;
     constexpr index_t size = lanes<Arch, T>;
-    alignas(64) T factors[2][static_cast<std::size_t>(size)];
-    inverse_rms_of_rows<Arch>(x, x_stride, n_rows, n, eps, factors[0]);
+    alignas(64) T factors[static_cast<std::size_t>(size)];
     for (index_t row = 0; row < n_rows; ++row) {
-        const index_t block = row / size;
         if (row % size == 0) {
-            const index_t next = row + size;
-            inverse_rms_of_rows<Arch>(x + next * x_stride, x_stride, n_rows - next, n, eps,
-                                      factors[(block + 1) % 2]);
+            inverse_rms_of_rows<Arch>(x + row * x_stride, x_stride, n_rows - row, n, eps, factors);
         }
-        const T factor = factors[block % 2][row % size];
+        const T factor = factors[row % size];
         const T* const x_row = x + row * x_stride;
         const T* const z_row = z + row * z_stride;
         T* const y_row = y + row * y_stride;
         index_t i = 0;
         for (; i + together * size <= n; i += together * size) {
             for (index_t v = 0; v < together; ++v) {
-                __builtin_prefetch(x_row + 2 * size * x_stride + i + v * size, 0, 3);
+                __builtin_prefetch(x_row + size * x_stride + i + v * size, 0, 3);
                 __builtin_prefetch(z_row + tuning::norm_rows_ahead * z_stride + i + v * size, 0, 3);
             }
             gated_rmsnorm_vectors<Arch, Gate, together>(x_row + i, z_row + i, w + i, y_row + i,
