@@ -107,16 +107,16 @@ TEMPLATE_TEST_CASE("sums across lanes, of every batch its own", "[chunk_kernels]
     using Batch = xsimd::batch<T, Arch>;
     constexpr index_t size = n_lanes<T>;
     // Small integers: sums in any order are exact.
-    Batch batches[Batch::size];
+    Batch summed[Batch::size];
     T expected[Batch::size], found[Batch::size];
     for (index_t b = 0; b < size; ++b) {
         T values[Batch::size];
         expected[b] = T(0);
         for (index_t i = 0; i < size; ++i)
             expected[b] += values[i] = static_cast<T>((b + 1) * (i * i + 3) - 7 * b);
-        batches[b] = Batch::load_unaligned(values);
+        summed[b] = Batch::load_unaligned(values);
     }
-    lane_sums<Arch>(batches).store_unaligned(found);
+    lane_sums<Arch>(summed).store_unaligned(found);
     for (index_t b = 0; b < size; ++b) CHECK(found[b] == expected[b]);
 }
 
