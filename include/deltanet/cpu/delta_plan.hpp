@@ -97,6 +97,7 @@ class Plan<Arch, DeltaScanArgs<T>> : public DeltaPendingItems<Arch, T> {
             while (n_heads_k_ % together != 0) --together;
             return together;
         }
+        if (workers == 1) return std::max<index_t>(1, n_items());  // a task begins with a wait
         return std::max<index_t>(1, n_items() / (workers * tuning::tasks_per_worker));
     }
 

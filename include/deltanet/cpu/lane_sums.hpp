@@ -6,7 +6,9 @@
 #pragma once
 
 #include <deltanet/cpu/convert.hpp>
+#include <deltanet/cpu/simd.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace deltanet::cpu {
@@ -70,6 +72,19 @@ template <class Arch, class T>
     constexpr index_t n = lanes<Arch, T>;
     return Batch(
         detail::bits_as<typename Batch::register_type>(detail::lane_sums_of<T, n, n, 0>(batches)));
+}
+
+/// Lane i: the sum of the n squares behind row(i), a pointer, for the first n_rows lanes; 0 in
+/// others.
+template <class Arch, class Row, class Length>
+[[nodiscard]] DELTANET_FORCE_INLINE auto sums_of_squares(Row&& row, index_t n_rows,
+                                                         Length n) noexcept {
+    using T = std::remove_cvref_t<decltype(*row(index_t{0}))>;
+    using Batch = xsimd::batch<T, Arch>;
+    Batch sums[Batch::size];
+    for (index_t i = 0; i < lanes<Arch, T>; ++i)
+        sums[i] = i < n_rows ? lane_dot<Arch, T>(row(i), row(i), n) : Batch(T(0));
+    return lane_sums<Arch>(sums);
 }
 
 }  // namespace deltanet::cpu

@@ -71,6 +71,14 @@ DELTANET_FORCE_INLINE void for_each_vectors(index_t n, F&& f) noexcept {
     for_each_vector<Arch, T>(n - i, [&](index_t j, auto count) noexcept { f(i + j, count); });
 }
 
+/// f(n), for common sizes of heads with a constant: loops of known length need no branches that the
+/// core would guess.
+template <class F>
+DELTANET_FORCE_INLINE void with_head_size(index_t n, F&& f) noexcept {
+    if (n == 128) return f(std::integral_constant<index_t, 128>{});
+    f(n);
+}
+
 /// As std::min and std::max, which kernels do not use: what the compiler does not inline of the
 /// standard library is code of one instruction set under a name that every other shares.
 [[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t least(index_t a, index_t b) noexcept {
@@ -125,17 +133,17 @@ template <class Arch, class T>
     return compat::reduce_add(lane_dot<Arch>(x, y, n));
 }
 
-/// x = 1 + exp(-x) for each of some batches, what the next two divide by.
-template <class T, class Arch, std::size_t N>
+/// x = 1 + exp(-x) for each of some batches, what the next two divide by. KeepNan: see exp_each.
+template <bool KeepNan, class T, class Arch, std::size_t N>
 DELTANET_FORCE_INLINE void sigmoid_divisors(xsimd::batch<T, Arch> (&x)[N]) noexcept {
-    exp_each<true>(x);
+    exp_each<true, KeepNan>(x);
     for (xsimd::batch<T, Arch>& batch : x) batch = xsimd::batch<T, Arch>(T(1)) + batch;
 }
 
 /// 1 / (1 + exp(-x)).
 template <class T, class Arch, std::size_t N>
 DELTANET_FORCE_INLINE void sigmoid_each(xsimd::batch<T, Arch> (&x)[N]) noexcept {
-    sigmoid_divisors(x);
+    sigmoid_divisors<true>(x);
     for (xsimd::batch<T, Arch>& batch : x) batch = xsimd::batch<T, Arch>(T(1)) / batch;
 }
 template <class T, class Arch>
@@ -146,12 +154,19 @@ template <class T, class Arch>
     return one[0];
 }
 
+/// What x is divided by for x sigmoid(x). Of a NaN any number: their quotient is a NaN.
+template <class T, class Arch, std::size_t N>
+DELTANET_FORCE_INLINE void silu_divisors(const xsimd::batch<T, Arch> (&x)[N],
+                                         xsimd::batch<T, Arch> (&divisors)[N]) noexcept {
+    for (std::size_t i = 0; i < N; ++i) divisors[i] = x[i];
+    sigmoid_divisors<false>(divisors);
+}
+
 /// x sigmoid(x).
 template <class T, class Arch, std::size_t N>
 DELTANET_FORCE_INLINE void silu_each(xsimd::batch<T, Arch> (&x)[N]) noexcept {
     xsimd::batch<T, Arch> divisors[N];
-    for (std::size_t i = 0; i < N; ++i) divisors[i] = x[i];
-    sigmoid_divisors(divisors);
+    silu_divisors(x, divisors);
     for (std::size_t i = 0; i < N; ++i) x[i] = x[i] / divisors[i];
 }
 template <class T, class Arch>

@@ -36,6 +36,12 @@ inline constexpr index_t state_rows = 8;
 /// Streams in which the recurrent form fetches the next head's state.
 inline constexpr index_t fetch_streams = 4;
 
+/// Eighths of the next state that it asks for in the first of its two sweeps, whose own loads need
+/// the core's few fill buffers too. Of states in 16 bits less: the second sweep is the longer one
+/// (Sapphire Rapids: 82, 79 and 82 us a token with 4, 2 and 1).
+template <class S>
+inline constexpr index_t fetch_eighths = sizeof(S) < 4 ? 2 : 4;
+
 /// Channels of one convolution task at most: their weights stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
 
@@ -46,9 +52,10 @@ inline constexpr index_t conv_rows = 64;
 /// Tokens that the convolution computes at once: an input is loaded once for all of them.
 inline constexpr int conv_tokens = 4;
 
-/// Batches whose activations are computed step by step together: their chains of dependent
-/// instructions, an exponential and a division each, then keep the core busy.
-inline constexpr int activation_batches = 4;
+/// Batches whose activations are computed step by step together, as exponentials; their divisions
+/// come a step later. More of them fill the scheduler with what waits (gated norm, Sapphire Rapids:
+/// 13.7 and 14.4 cycles a vector with 2 and 4).
+inline constexpr int activation_batches = 2;
 
 /// How many rows ahead the gated norm fetches.
 inline constexpr index_t norm_rows_ahead = 8;

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <deltanet/cpu/kernels/l2norm.hpp>
-#include <deltanet/cpu/lane_sums.hpp>
 #include <deltanet/cpu/simd.hpp>
 #include <deltanet/cpu/transpose.hpp>
 #include <deltanet/cpu/tuning.hpp>
@@ -100,33 +99,25 @@ void conv1d_update_state(const Conv1dBlock<T>& block, index_t n_rows) noexcept {
 /// The L2 norm of a tile's heads, in a pass of its own over what the L1 cache has of them: sums of
 /// squares that the convolution took along would crowd its registers (Sapphire Rapids, heads of
 /// 128: 19.4 and 18.6 cycles for 16 channels and a token).
-template <class Arch, class T, int Tokens>
-DELTANET_FORCE_INLINE void conv1d_norm(const Conv1dBlock<T>& block, T* const* out) noexcept {
+template <class Arch, class T, int Tokens, class Length>
+DELTANET_FORCE_INLINE void conv1d_norm(const Conv1dBlock<T>& block, T* const* out,
+                                       Length head) noexcept {
     using Batch = xsimd::batch<T, Arch>;
-    // As many heads at once as have a sum a lane.
-    constexpr index_t heads = most(1, lanes<Arch, T> / Tokens);
-    constexpr index_t n_sums = whole_vectors<Arch, T>(heads * Tokens);
-    for (index_t c = 0; c < block.n_channels; c += heads * block.head) {
-        const index_t n_heads = least(heads, (block.n_channels - c) / block.head);
-        Batch sums[static_cast<std::size_t>(n_sums)];
-        alignas(64) T factors[static_cast<std::size_t>(n_sums)];
-        const auto row = [&](index_t i) noexcept {
-            return out[i % Tokens] + c + i / Tokens * block.head;
-        };
-        for (index_t i = 0; i < n_sums; ++i) {
-            sums[i] =
-                i < n_heads * Tokens ? lane_dot<Arch, T>(row(i), row(i), block.head) : Batch(T(0));
-        }
-        for (index_t i = 0; i < n_sums; i += lanes<Arch, T>) {
-            const Batch sum = lane_sums<Arch>(sums + i);
-            (block.max_form ? inverse_lengths<true>(sum, block.eps)
-                            : inverse_lengths<false>(sum, block.eps))
-                .store_aligned(factors + i);
-        }
-        for (index_t i = 0; i < n_heads * Tokens; ++i) {
+    constexpr index_t size = lanes<Arch, T>;
+    const index_t n = block.n_channels / head * Tokens;
+    const auto row = [&](index_t i) noexcept { return out[i % Tokens] + i / Tokens * head; };
+    for (index_t first = 0; first < n; first += size) {
+        const index_t rows = least(size, n - first);
+        const auto at = [&](index_t i) noexcept { return row(first + i); };
+        alignas(64) T factors[Batch::size];
+        const Batch sum = sums_of_squares<Arch>(at, rows, head);
+        (block.max_form ? inverse_lengths<true>(sum, block.eps)
+                        : inverse_lengths<false>(sum, block.eps))
+            .store_aligned(factors);
+        for (index_t i = 0; i < rows; ++i) {
             const Batch factor(factors[i]);
-            T* const y = row(i);
-            for_each_vectors<8, Arch, T>(block.head, [&](index_t j, auto count) noexcept {
+            T* const y = at(i);
+            for_each_vectors<8, Arch, T>(head, [&](index_t j, auto count) noexcept {
                 store<Arch>(y + j, load<Arch>(y + j, count) * factor, count);
             });
         }
@@ -160,35 +151,64 @@ struct Conv1dTile {
         (tap(I), ...);
     }
 
+    /// Outputs of N vectors of channels from c on, of the last one `count` channels: what silu
+    /// divides, and by what.
+    template <int N>
+    struct Fractions {
+        static constexpr std::size_t size = static_cast<std::size_t>(N * Tokens);
+        Batch y[size];
+        Batch divisors[size];
+
+        template <class Count>
+        DELTANET_FORCE_INLINE void store_to(T* const* out, index_t c, Count count) const noexcept {
+            for (std::size_t j = 0; j < size; ++j) {
+                const index_t at = c + static_cast<index_t>(j) / Tokens * lanes<Arch, T>;
+                store<Arch>(out[j % Tokens] + at, Silu ? y[j] / divisors[j] : y[j], count);
+            }
+        }
+    };
+
     /// N vectors from channel c, or one of `count` channels.
-    template <int N, class Count, int... J>
+    template <int N, class Count>
     DELTANET_FORCE_INLINE void vectors(const Conv1dWeights<T>& weights, index_t c, Count count,
-                                       std::integer_sequence<int, J...>) noexcept {
-        Batch y[static_cast<std::size_t>(N * Tokens)];
+                                       Fractions<N>& f) const noexcept {
         for (int v = 0; v < N; ++v) {
-            for (int k = 0; k < Tokens; ++k)
-                __builtin_prefetch(rows[W - 1 + k] + ahead + c + v * lanes<Arch, T>, 0, 3);
-            convolve(weights, c + v * lanes<Arch, T>, count, y + v * Tokens,
+            for (int k = 0; k < Tokens; ++k) {
+                const index_t at = c + v * lanes<Arch, T>;
+                __builtin_prefetch(rows[W - 1 + k] + ahead + at, 0, 3);
+                __builtin_prefetch(out[k] + at, 1, 3);  // stores wait for their lines, in order
+            }
+            convolve(weights, c + v * lanes<Arch, T>, count, f.y + v * Tokens,
                      std::make_integer_sequence<int, n_rows>{},
                      std::make_integer_sequence<int, W>{},
                      std::make_integer_sequence<int, Tokens>{});
         }
-        if constexpr (Silu) silu_each(y);
-        (store<Arch>(out[J % Tokens] + c + J / Tokens * lanes<Arch, T>, y[J], count), ...);
+        if constexpr (Silu) silu_divisors(f.y, f.divisors);
     }
 
-    /// Channels [0, n).
+    /// Channels [0, n). Divisions come a step after their divisors: they need not wait for these at
+    /// the place of other instructions.
     DELTANET_FORCE_INLINE void run(const Conv1dWeights<T>& weights, index_t n) noexcept {
         constexpr int together =
             static_cast<int>(most(1, Silu ? tuning::activation_batches / Tokens : 1));
-        constexpr index_t size = lanes<Arch, T>;
+        constexpr std::integral_constant<index_t, lanes<Arch, T>> whole;
+        constexpr index_t step = together * lanes<Arch, T>;
         index_t c = 0;
-        for (; c + together * size <= n; c += together * size) {
-            vectors<together>(weights, c, std::integral_constant<index_t, size>{},
-                              std::make_integer_sequence<int, together * Tokens>{});
+        if (n >= step) {
+            Fractions<together> last;
+            vectors<together>(weights, 0, whole, last);
+            for (c = step; c + step <= n; c += step) {
+                Fractions<together> next;
+                vectors<together>(weights, c, whole, next);
+                last.store_to(out, c - step, whole);
+                last = next;
+            }
+            last.store_to(out, c - step, whole);
         }
         for_each_vector<Arch, T>(n - c, [&](index_t i, auto count) noexcept {
-            vectors<1>(weights, c + i, count, std::make_integer_sequence<int, Tokens>{});
+            Fractions<1> one;
+            vectors<1>(weights, c + i, count, one);
+            one.store_to(out, c + i, count);
         });
     }
 };
@@ -212,7 +232,11 @@ DELTANET_FORCE_INLINE void conv1d_tokens(const Conv1dWeights<T>& weights,
     if (block.parents == nullptr && t + 2 * Tokens <= block.last)
         tile.ahead = Tokens * block.input_stride;
     tile.run(weights, block.n_channels);
-    if constexpr (Normed) conv1d_norm<Arch, T, Tokens>(block, tile.out);
+    if constexpr (Normed) {
+        with_head_size(block.head, [&](auto head) noexcept {
+            conv1d_norm<Arch, T, Tokens>(block, tile.out, head);
+        });
+    }
 }
 
 /// Tokens [first, last). In a chain the state is read only where first < W - 1.

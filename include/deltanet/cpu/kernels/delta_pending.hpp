@@ -108,7 +108,7 @@ void pending_fold(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>& 
         read_state_rows<Arch, cols>(tile.state.from(column), width, 0, tile.d_k, scratch.panel);
 }
 
-/// Asks for lines of the next state, one of each of a few streams at a time (see fetch_half_row).
+/// Asks for lines of the next state, one of each of a few streams at a time (see NextState).
 class LineFetcher {
   public:
     static constexpr index_t streams = tuning::fetch_streams;
@@ -188,11 +188,9 @@ void pending_token(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
     const T* const q = scratch.kq + tile.d_k;
     RecurrentStep<Arch, T, batches> step;
     step.clear();
+    NextState<cols, S> next(tile.next, tile.d_k);
     for (index_t i = 0; i < tile.d_k; ++i) {
-        if (tile.next != nullptr) {
-            fetch_half_row<cols>(tile.next, 2 * i, tile.d_k);
-            fetch_half_row<cols>(tile.next, 2 * i + 1, tile.d_k);
-        }
+        if (tile.next != nullptr) next.fetch_until(8 * (i + 1));
         step.read_row(tile.state.row(i), Batch(k[i]), Batch(q[i]), all);
     }
     for (int b = 0; b < batches; ++b) {

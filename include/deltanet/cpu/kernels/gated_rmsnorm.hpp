@@ -9,45 +9,100 @@
 
 namespace deltanet::cpu::kernels {
 
-/// Activations of the gate, each for some batches at once.
+/// Activations of the gate as fractions: z becomes what is divided by the divisor.
 struct SiluGate {
     template <class Batch, std::size_t N>
-    DELTANET_FORCE_INLINE static void apply(Batch (&z)[N]) noexcept {
-        silu_each(z);
+    DELTANET_FORCE_INLINE static void fractions(Batch (&z)[N], Batch (&divisors)[N]) noexcept {
+        silu_divisors(z, divisors);
     }
 };
 struct SigmoidGate {
     template <class Batch, std::size_t N>
-    DELTANET_FORCE_INLINE static void apply(Batch (&z)[N]) noexcept {
-        sigmoid_each(z);
+    DELTANET_FORCE_INLINE static void fractions(Batch (&z)[N], Batch (&divisors)[N]) noexcept {
+        for (std::size_t i = 0; i < N; ++i) divisors[i] = z[i];
+        sigmoid_divisors<true>(divisors);
+        for (Batch& batch : z) batch = Batch(1);
     }
 };
 
-/// y = x factor w act(z) for one vector of `count` elements, or for N whole ones behind each other.
-template <class Arch, class Gate, int N, class T, class Count>
-DELTANET_FORCE_INLINE void gated_rmsnorm_vectors(const T* x, const T* z, const T* w, T* y, T factor,
-                                                 Count count) noexcept {
+/// N vectors of a row, or one of fewer elements:  y = x factor w act(z).
+template <class Arch, class T, int N>
+struct GatedVectors {
     using Batch = xsimd::batch<T, Arch>;
+
     Batch gate[static_cast<std::size_t>(N)];
-    for (int v = 0; v < N; ++v) gate[v] = load<Arch>(z + v * lanes<Arch, T>, count);
-    Gate::apply(gate);
-    for (int v = 0; v < N; ++v) {
-        const index_t i = v * lanes<Arch, T>;
-        const Batch normed = load<Arch>(x + i, count) * Batch(factor) * load<Arch>(w + i, count);
-        store<Arch>(y + i, normed * gate[v], count);
+    Batch divisors[static_cast<std::size_t>(N)];
+
+    template <class Gate, class Count>
+    DELTANET_FORCE_INLINE void begin(const T* z, Count count) noexcept {
+        for (int v = 0; v < N; ++v) gate[v] = load<Arch>(z + v * lanes<Arch, T>, count);
+        Gate::fractions(gate, divisors);
     }
+    template <class Count>
+    DELTANET_FORCE_INLINE void finish(const T* x, T factor, const T* w, T* y,
+                                      Count count) const noexcept {
+        for (int v = 0; v < N; ++v) {
+            const index_t i = v * lanes<Arch, T>;
+            const Batch normed =
+                load<Arch>(x + i, count) * Batch(factor) * load<Arch>(w + i, count);
+            store<Arch>(y + i, normed * (gate[v] / divisors[v]), count);
+        }
+    }
+};
+
+/// y = x factor w act(z) for a row of n. Divisions come some vectors after their divisors: they
+/// need not wait for these at the place of other instructions.
+template <class Arch, class Gate, class T, class Length, class Fetch>
+DELTANET_FORCE_INLINE void gated_rmsnorm_row(const T* x, const T* z, const T* w, T* y, T factor,
+                                             Length n, Fetch&& fetch) noexcept {
+    constexpr int together = tuning::activation_batches;
+    constexpr std::integral_constant<index_t, lanes<Arch, T>> whole;
+    constexpr index_t step = together * lanes<Arch, T>;
+    index_t i = 0;
+    if (n >= step) {
+        fetch(i);
+        GatedVectors<Arch, T, together> last;
+        last.template begin<Gate>(z, whole);
+        for (i = step; i + step <= n; i += step) {
+            fetch(i);
+            GatedVectors<Arch, T, together> next;
+            next.template begin<Gate>(z + i, whole);
+            last.finish(x + i - step, factor, w + i - step, y + i - step, whole);
+            last = next;
+        }
+        last.finish(x + i - step, factor, w + i - step, y + i - step, whole);
+    }
+    for_each_vector<Arch, T>(n - i, [&](index_t j, auto count) noexcept {
+        GatedVectors<Arch, T, 1> one;
+        one.template begin<Gate>(z + i + j, count);
+        one.finish(x + i + j, factor, w + i + j, y + i + j, count);
+    });
 }
 
-/// 1 / rms of as many rows as a vector has lanes: one sum across lanes, one square root and one
-/// division for all of them. Of rows that are not there, anything.
-template <class Arch, class T>
-DELTANET_FORCE_INLINE void inverse_rms_of_rows(const T* x, index_t x_stride, index_t n_rows,
-                                               index_t n, T eps, T* factors) noexcept {
-    using Batch = xsimd::batch<T, Arch>;
-    Batch sums[Batch::size];
-    for (index_t r = 0; r < lanes<Arch, T>; ++r, x += x_stride)
-        sums[r] = r < n_rows ? lane_dot<Arch>(x, x, n) : Batch(T(0));
-    inverse_rms(lane_sums<Arch>(sums), n, eps).store_aligned(factors);
+/// The rows of `gated_rmsnorm`, of a length that the compiler knows or of any.
+template <class Arch, class T, class Gate, class Length>
+DELTANET_FORCE_INLINE void gated_rmsnorm_rows(const T* x, index_t x_stride, const T* z,
+                                              index_t z_stride, const T* w, T* y, index_t y_stride,
+                                              index_t n_rows, Length n, T eps) noexcept {
+    constexpr index_t size = lanes<Arch, T>;
+    alignas(64) T factors[static_cast<std::size_t>(size)];
+    for (index_t row = 0; row < n_rows; ++row) {
+        const T* const x_row = x + row * x_stride;
+        const T* const z_row = z + row * z_stride;
+        if (row % size == 0) {
+            const auto at = [=](index_t r) noexcept { return x_row + r * x_stride; };
+            const auto sums = sums_of_squares<Arch>(at, n_rows - row, n);
+            inverse_rms(sums, index_t{n}, eps).store_aligned(factors);
+        }
+        const auto fetch = [=](index_t i) noexcept {
+            for (index_t v = 0; v < tuning::activation_batches; ++v) {
+                __builtin_prefetch(x_row + size * x_stride + i + v * size, 0, 3);
+                __builtin_prefetch(z_row + tuning::norm_rows_ahead * z_stride + i + v * size, 0, 3);
+            }
+        };
+        gated_rmsnorm_row<Arch, Gate>(x_row, z_row, w, y + row * y_stride, factors[row % size], n,
+                                      fetch);
+    }
 }
 
 /// x, z [n_rows, n] -> y [n_rows, n];  w [n]. Rows ahead are fetched meanwhile: what lies beyond
@@ -56,32 +111,10 @@ template <class Arch, class T, class Gate>
 DELTANET_KERNEL void gated_rmsnorm(const T* x, index_t x_stride, const T* z, index_t z_stride,
                                    const T* w, T* y, index_t y_stride, index_t n_rows, index_t n,
                                    T eps) noexcept {
-    constexpr int together = tuning::activation_batches;
-    constexpr index_t size = lanes<Arch, T>;
-    alignas(64) T factors[static_cast<std::size_t>(size)];
-    for (index_t row = 0; row < n_rows; ++row) {
-        if (row % size == 0) {
-            inverse_rms_of_rows<Arch>(x + row * x_stride, x_stride, n_rows - row, n, eps, factors);
-        }
-        const T factor = factors[row % size];
-        const T* const x_row = x + row * x_stride;
-        const T* const z_row = z + row * z_stride;
-        T* const y_row = y + row * y_stride;
-        index_t i = 0;
-        for (; i + together * size <= n; i += together * size) {
-            for (index_t v = 0; v < together; ++v) {
-                __builtin_prefetch(x_row + size * x_stride + i + v * size, 0, 3);
-                __builtin_prefetch(z_row + tuning::norm_rows_ahead * z_stride + i + v * size, 0, 3);
-            }
-            gated_rmsnorm_vectors<Arch, Gate, together>(x_row + i, z_row + i, w + i, y_row + i,
-                                                        factor,
-                                                        std::integral_constant<index_t, size>{});
-        }
-        for_each_vector<Arch, T>(n - i, [=](index_t j, auto count) noexcept {
-            gated_rmsnorm_vectors<Arch, Gate, 1>(x_row + i + j, z_row + i + j, w + i + j,
-                                                 y_row + i + j, factor, count);
-        });
-    }
+    with_head_size(n, [&](auto length) noexcept {
+        gated_rmsnorm_rows<Arch, T, Gate>(x, x_stride, z, z_stride, w, y, y_stride, n_rows, length,
+                                          eps);
+    });
 }
 
 }  // namespace deltanet::cpu::kernels

@@ -34,15 +34,11 @@ DELTANET_KERNEL void l2norm(const T* x, index_t x_stride, T* y, index_t y_stride
     constexpr index_t size = lanes<Arch, T>;
     for (index_t first = 0; first < n_rows; first += size) {
         const index_t rows = least(size, n_rows - first);
-        Batch sums[Batch::size];
-        for (index_t r = 0; r < size; ++r) {
-            const T* const row = x + (first + r) * x_stride;
-            sums[r] = r < rows ? lane_dot<Arch>(row, row, n) : Batch(T(0));
-        }
+        const auto row = [=](index_t r) noexcept { return x + (first + r) * x_stride; };
         alignas(64) T factors[Batch::size];
-        inverse_lengths<MaxForm>(lane_sums<Arch>(sums), eps).store_aligned(factors);
+        inverse_lengths<MaxForm>(sums_of_squares<Arch>(row, rows, n), eps).store_aligned(factors);
         for (index_t r = 0; r < rows; ++r) {
-            const T* const from = x + (first + r) * x_stride;
+            const T* const from = row(r);
             T* const to = y + (first + r) * y_stride;
             const Batch factor(factors[r]);
             for_each_vector<Arch, T>(n, [=](index_t i, auto count) noexcept {
