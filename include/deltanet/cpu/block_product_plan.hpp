@@ -6,7 +6,6 @@
 #pragma once
 
 #include <deltanet/cpu/kernels/block_product.hpp>
-#include <deltanet/cpu/kernels/block_rows.hpp>
 #include <deltanet/cpu/kernels/quantize_row.hpp>
 #include <deltanet/cpu/plan.hpp>
 #include <deltanet/linear/quantized_rows.hpp>
@@ -71,62 +70,43 @@ class Plan<Arch, QuantizeRowsArgs<float>> : public RowPlan<QuantizeRowsArgs<floa
 template <class Arch>
 class Plan<Arch, BlockProductArgs<float>> {
   public:
-    Plan(const BlockProductArgs<float>& args, index_t /*workers*/) noexcept : args_(args) {}
+    Plan(const BlockProductArgs<float>& args, index_t workers) noexcept : args_(args) {
+        const index_t rows = args.weights.rows() / (workers * tuning::tasks_per_worker);
+        const index_t least = tuning::block_task_rows;
+        task_rows_ = workers == 1 ? args.weights.rows() : rows / least * least;
+        if (task_rows_ < least) task_rows_ = least;
+    }
 
     [[nodiscard]] index_t n_tasks() const noexcept {
-        return (args_.weights.rows() + tuning::block_task_rows - 1) / tuning::block_task_rows;
+        return (args_.weights.rows() + task_rows_ - 1) / task_rows_;
     }
     [[nodiscard]] index_t scratch_bytes() const noexcept { return block_scratch_bytes; }
 
     void run(index_t task, float* scratch) const noexcept {
-        const index_t first = task * tuning::block_task_rows;
-        const index_t last = smaller(first + tuning::block_task_rows, args_.weights.rows());
+        const index_t first = task * task_rows_;
+        const index_t last = smaller(first + task_rows_, args_.weights.rows());
         detail::with_format<Arch>(
-            args_.weights.format(), [&]<WeightFormat F>(detail::FormatTag<F>) {
-                args_.y.size(0) <= tuning::block_row_tokens ? few_tokens<F>(first, last, scratch)
-                                                            : many_tokens<F>(first, last, scratch);
-            });
+            args_.weights.format(),
+            [&]<WeightFormat F>(detail::FormatTag<F>) { multiply<F>(first, last, scratch); });
     }
 
   private:
     template <WeightFormat F>
-    void few_tokens(index_t first, index_t last, float* scratch) const noexcept {
-        using Rows = kernels::BlockRows<Arch, F>;
-        static_assert(sizeof(Rows) <= block_scratch_bytes);
-        Rows& rows = *reinterpret_cast<Rows*>(scratch);
-        for_each_part<F, Rows::rows, Rows::most_groups>(first, last, [&](const Part& part) {
-            const auto multiply = [&]<index_t Tokens>(Count<Tokens>) noexcept {
-                rows.template multiply<Tokens>(part.blocks, args_.weights.row_bytes(), part.n_rows,
-                                               part.n_groups, args_.rows, part.first_group,
-                                               args_.y.ptr(0, part.row), args_.y.stride(0),
-                                               part.first_group == 0);
-            };
-            static_assert(tuning::block_row_tokens == 4);
-            switch (args_.y.size(0)) {
-                case 1:
-                    return multiply(Count<1>{});
-                case 2:
-                    return multiply(Count<2>{});
-                case 3:
-                    return multiply(Count<3>{});
-                default:
-                    return multiply(Count<4>{});
-            }
-        });
-    }
-
-    template <WeightFormat F>
-    void many_tokens(index_t first, index_t last, float* scratch) const noexcept {
+    void multiply(index_t first, index_t last, float* scratch) const noexcept {
         using Panel = kernels::BlockPanel<Arch, F>;
         using Traits = kernels::BlockTraits<F>;
-        constexpr index_t spans = tuning::block_panel_spans;
-        static_assert(spans * sizeof(Panel) <= block_scratch_bytes);
+        static_assert(tuning::block_panel_spans * sizeof(Panel) <= block_scratch_bytes);
+        // With one tile of tokens a panel is not read again: it stays in the first-level cache.
+        const bool once = args_.y.size(0) <= tuning::block_tokens<Arch>;
+        const index_t spans = once ? 1 : tuning::block_panel_spans;
         Panel* const panels = reinterpret_cast<Panel*>(scratch);
-        for_each_part<F, Panel::rows, spans * Traits::groups>(first, last, [&](const Part& part) {
+        for_each_part<F>(first, last, Panel::rows, spans * Traits::groups, [&](const Part& part) {
+            LineFetcher next = rows_behind(part, last);
+            next.spread_over(part.n_groups * (Panel::rows / Panel::size + 2 * n_tiles()));
             for (index_t g = 0; g < part.n_groups; g += Traits::groups) {
                 panels[g / Traits::groups].pack(part.blocks + Traits::bytes_before(g),
                                                 args_.weights.row_bytes(), part.n_rows,
-                                                smaller(Traits::groups, part.n_groups - g));
+                                                smaller(Traits::groups, part.n_groups - g), next);
             }
             for_each_tile([&]<index_t Tokens>(Count<Tokens>, index_t token) noexcept {
                 for (index_t g = 0; g < part.n_groups; g += Traits::groups) {
@@ -134,7 +114,7 @@ class Plan<Arch, BlockProductArgs<float>> {
                     kernels::block_product<Arch, F, Tokens>(
                         panels[g / Traits::groups], smaller(Traits::groups, part.n_groups - g),
                         args_.rows, token, group, args_.y.ptr(token, part.row), args_.y.stride(0),
-                        part.n_rows, group == 0);
+                        part.n_rows, group == 0, next);
                 }
             });
         });
@@ -149,15 +129,27 @@ class Plan<Arch, BlockProductArgs<float>> {
         index_t row, n_rows, first_group, n_groups;
     };
 
-    /// f(part) for the rows in [first, last), `Rows` and `Groups` at a time.
-    template <WeightFormat F, index_t Rows, index_t Groups, class Function>
-    void for_each_part(index_t first, index_t last, const Function& f) const noexcept {
+    /// What is to be fetched while a part is multiplied: its share of as many rows behind its own.
+    [[nodiscard]] LineFetcher rows_behind(const Part& part, index_t last) const noexcept {
+        const index_t row = part.row + part.n_rows;
+        if (row >= last) return {nullptr, 0};
+        const index_t bytes = smaller(part.n_rows, last - row) * args_.weights.row_bytes();
+        const index_t n_groups = args_.weights.cols() / 32;
+        const index_t begin = bytes * part.first_group / n_groups;
+        const index_t end = bytes * (part.first_group + part.n_groups) / n_groups;
+        return {args_.weights.row(row) + begin, end - begin};
+    }
+
+    /// f(part) for the rows in [first, last), `rows` and `groups` at a time.
+    template <WeightFormat F, class Function>
+    void for_each_part(index_t first, index_t last, index_t rows, index_t groups,
+                       const Function& f) const noexcept {
         using Traits = kernels::BlockTraits<F>;
         const index_t n_groups = args_.weights.cols() / Traits::group;
-        for (index_t row = first; row < last; row += Rows) {
-            for (index_t group = 0; group < n_groups; group += Groups) {
+        for (index_t row = first; row < last; row += rows) {
+            for (index_t group = 0; group < n_groups; group += groups) {
                 f(Part{args_.weights.row(row) + Traits::bytes_before(group), row,
-                       smaller(Rows, last - row), group, smaller(Groups, n_groups - group)});
+                       smaller(rows, last - row), group, smaller(groups, n_groups - group)});
             }
         }
     }
@@ -176,12 +168,20 @@ class Plan<Arch, BlockProductArgs<float>> {
         if (t < n) f(Count<1>{}, t);
     }
 
+    /// Calls of it.
+    [[nodiscard]] index_t n_tiles() const noexcept {
+        index_t n = 0;
+        for_each_tile([&]<index_t Tokens>(Count<Tokens>, index_t) noexcept { ++n; });
+        return n;
+    }
+
     [[nodiscard]] DELTANET_FORCE_INLINE static constexpr index_t smaller(index_t a,
                                                                          index_t b) noexcept {
         return a < b ? a : b;
     }
 
     const BlockProductArgs<float>& args_;
+    index_t task_rows_;
 };
 
 }  // namespace deltanet::cpu

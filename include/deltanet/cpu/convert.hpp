@@ -28,6 +28,9 @@ struct Lanes {
     typedef float f32 __attribute__((vector_size(4 * N)));
 };
 
+template <index_t N>
+using Words = typename Lanes<N>::s32;
+
 #if defined(__AVX512F__)
 /// GCC 12 warns of its own intrinsics without a mask (bug 105593); this one costs nothing.
 inline constexpr __mmask16 kAll16 = 0xFFFF;

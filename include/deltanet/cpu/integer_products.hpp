@@ -23,9 +23,6 @@ namespace deltanet::cpu {
 
 namespace detail {
 
-template <index_t N>
-using Words = typename Lanes<N>::s32;
-
 /// Products of signed 16-bit neighbours, added in pairs.
 template <class Arch, index_t N>
 [[nodiscard]] DELTANET_FORCE_INLINE Words<N> multiply_pairs(const Words<N>& a,
@@ -151,13 +148,11 @@ namespace detail {
 
 template <class Arch, WeightFormat F, index_t N>
 [[nodiscard]] constexpr auto choose_products() noexcept {
-    if constexpr (F == WeightFormat::q6_k) {
-        return std::type_identity<PairProducts<Arch, N>>{};
-    } else if constexpr (has_quad_products<Arch>) {
+    if constexpr (has_quad_products<Arch>) {
         return std::type_identity<QuadProducts<Arch, N>>{};
     } else {
 #if defined(__AVX2__)
-        if constexpr (N >= 8 && F != WeightFormat::q8_0) {
+        if constexpr (N >= 8 && (F == WeightFormat::q4_0 || F == WeightFormat::q4_k)) {
             return std::type_identity<NibbleProducts<Arch, N>>{};
         } else
 #endif
@@ -170,7 +165,8 @@ template <class Arch, WeightFormat F, index_t N>
 }  // namespace detail
 
 /// What a quantised format is multiplied by on an arch, in vectors of N words. The 6 bits of Q6_K
-/// come with 8 bits of scale for every 16 and are 16-bit numbers with them.
+/// come with 8 bits of scale for every 16: among pairs they are 16-bit numbers with them, among
+/// quads the sums of 16 are multiplied by them.
 template <class Arch, WeightFormat F, index_t N = lanes<Arch, float>>
 using IntegerProducts = typename decltype(detail::choose_products<Arch, F, N>())::type;
 

@@ -112,10 +112,7 @@ template <class Arch>
 inline constexpr int recurrent_batches = 4;
 static_assert(recurrent_batches<default_arch> % tile_batches<default_arch> == 0);
 
-/// Products with quantised weights: up to so many tokens row after row, with more a panel at a
-/// time.
-inline constexpr index_t block_row_tokens = 4;
-/// Rows of the weights that a task takes.
+/// Products with quantised weights: rows that a task takes, at least.
 inline constexpr index_t block_task_rows = 64;
 /// The register tile of a panel: vectors of rows, and tokens.
 inline constexpr index_t block_panel_batches = 2;

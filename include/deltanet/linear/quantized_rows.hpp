@@ -18,7 +18,8 @@ namespace deltanet {
 ///   numbers      [cols] int8, or int16 where the arch multiplies pairs of 16 bits
 ///   scales       [cols / 32] float: x = scale * number
 ///   sums         [cols / 32] float: scale * sum of the numbers
-///   corrections  [cols / 32] int32: what the offset of unsigned weights adds, negated
+///   corrections  [cols / 16] int32: what the offset of unsigned weights adds, negated: of every 16
+///                weights, or in the first half of every 32, as the format has scales
 class QuantizedRows {
   public:
     static constexpr index_t kGroup = 32;
@@ -29,7 +30,7 @@ class QuantizedRows {
 
     /// For rows of so many activations, whatever the arch; a multiple of 64.
     [[nodiscard]] static constexpr index_t bytes_of_row(index_t cols) noexcept {
-        return rounded(2 * cols) + 3 * rounded(cols / kGroup * 4);
+        return rounded(2 * cols) + 4 * rounded(cols / kGroup * 4);
     }
 
     [[nodiscard]] index_t cols() const noexcept { return cols_; }

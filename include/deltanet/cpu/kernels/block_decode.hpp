@@ -21,8 +21,11 @@ struct BlockTraits {
     static constexpr index_t group_bytes = block_bytes(F) * group / block_weights(F);
     static constexpr index_t groups_of_block = block_weights(F) / group;
     static constexpr bool has_min = F == WeightFormat::q4_k;
-    /// What unsigned numbers have more than signed ones. Those of Q6_K are always signed.
-    static constexpr int offset = F == WeightFormat::q8_0 ? 128 : F == WeightFormat::q4_0 ? 8 : 0;
+    /// What unsigned numbers have more than signed ones.
+    static constexpr int offset = F == WeightFormat::q8_0   ? 128
+                                  : F == WeightFormat::q4_0 ? 8
+                                  : F == WeightFormat::q6_k ? 32
+                                                            : 0;
 
     /// The bytes before a group that starts a block.
     [[nodiscard]] DELTANET_FORCE_INLINE static constexpr index_t bytes_before(
@@ -34,6 +37,11 @@ struct BlockTraits {
 template <class Arch, WeightFormat F>
 inline constexpr bool kHasCorrection =
     IntegerProducts<Arch, F>::is_unsigned&& BlockTraits<F>::offset != 0;
+
+/// The sums of the two halves of a group are multiplied by integer scales of their own.
+template <class Arch, WeightFormat F>
+inline constexpr bool kHasHalves = F == WeightFormat::q6_k &&
+                                   sizeof(typename IntegerProducts<Arch, F>::number) == 1;
 
 /// A group's numbers in the compiler's own vectors. They are stored as a whole, as a load that
 /// needs two stores waits for both. Functions do not return them: without AVX that has no fixed
@@ -139,53 +147,6 @@ DELTANET_FORCE_INLINE void decode_numbers(const std::byte* block, auto n_groups,
             put(2, even >> 4 | (high >> 4 & 3) << 4);
             put(3, odd >> 4 | high >> 6 << 4);
         }
-    }
-}
-
-/// The scales, and minimums if the format has them, of those groups: `groups` numbers are written,
-/// those behind n_groups of no meaning.
-template <class Arch, WeightFormat F>
-DELTANET_FORCE_INLINE void decode_scales(const std::byte* block, auto n_groups, float* scales,
-                                         float* mins) noexcept {
-    using Traits = BlockTraits<F>;
-    constexpr index_t width = lanes<Arch, float> < 8 ? lanes<Arch, float> : 8;
-    using F32 = typename detail::Lanes<width>::f32;
-    const auto half = [](const std::byte* p) noexcept {
-        f16 value;
-        std::memcpy(&value.bits, p, sizeof(value.bits));
-        return value;
-    };
-    if constexpr (Traits::groups_of_block == 1) {
-        f16 halves[Traits::groups] = {};
-        for (index_t g = 0; g < n_groups; ++g) halves[g] = half(block + g * Traits::group_bytes);
-        for (index_t g = 0; g < Traits::groups; g += width) {
-            const auto wide = detail::widen<width>(halves + g);
-            std::memcpy(scales + g, &wide, sizeof(wide));
-        }
-    } else if constexpr (F == WeightFormat::q6_k) {
-        const float scale = to_float(half(block + 208));
-        for (index_t g = 0; g < Traits::groups; ++g) scales[g] = scale;
-    } else {
-        // 6 bits each: the lower of groups 0 to 3 in bytes of their own, whose upper two bits
-        // belong to groups 4 to 7 (q4_k_scale in linear/ggml_blocks.hpp, on 4 bytes at once).
-        std::uint32_t first, second, third;
-        std::memcpy(&first, block + 4, 4);
-        std::memcpy(&second, block + 8, 4);
-        std::memcpy(&third, block + 12, 4);
-        const std::uint32_t sub[2] = {first & 0x3F3F3F3FU,
-                                      (third & 0x0F0F0F0FU) | (first >> 2 & 0x30303030U)};
-        const std::uint32_t sub_min[2] = {second & 0x3F3F3F3FU,
-                                          (third >> 4 & 0x0F0F0F0FU) | (second >> 2 & 0x30303030U)};
-        const auto write = [](const std::uint32_t* bytes, float factor, float* out) noexcept {
-            i8 integers[Traits::groups];
-            std::memcpy(static_cast<void*>(integers), bytes, sizeof(integers));
-            for (index_t g = 0; g < Traits::groups; g += width) {
-                const F32 wide = detail::widen_bytes<width>(integers + g) * factor;
-                std::memcpy(out + g, &wide, sizeof(wide));
-            }
-        };
-        write(sub, to_float(half(block)), scales);
-        write(sub_min, to_float(half(block + 2)), mins);
     }
 }
 

@@ -25,11 +25,13 @@ template <class Arch, WeightFormat F>
 }
 
 /// Tokens [token, token + Tokens) of x, groups [first_group, first_group + n_groups), the first
-/// `count` rows of the panel into y [Tokens, count]; `starts` sets y instead of adding to it.
+/// `count` rows of the panel into y [Tokens, count]; `starts` sets y instead of adding to it. Takes
+/// two steps of `next` a group.
 template <class Arch, WeightFormat F, index_t Tokens>
-void block_product(const BlockPanel<Arch, F>& panel, index_t n_groups, const QuantizedRows& x,
-                   index_t token, index_t first_group, float* y, index_t y_stride, index_t count,
-                   bool starts) noexcept {
+DELTANET_KERNEL void block_product(const BlockPanel<Arch, F>& panel, index_t n_groups,
+                                   const QuantizedRows& x, index_t token, index_t first_group,
+                                   float* y, index_t y_stride, index_t count, bool starts,
+                                   LineFetcher& next) noexcept {
     using Panel = BlockPanel<Arch, F>;
     using Products = IntegerProducts<Arch, F>;
     using Number = typename Panel::Number;
@@ -51,29 +53,43 @@ void block_product(const BlockPanel<Arch, F>& panel, index_t n_groups, const Qua
     }
     const float* words = panel.words;
     for (index_t g = 0; g < n_groups; ++g) {
+        next.step();
+        constexpr index_t parts = kHasHalves<Arch, F> ? 2 : 1;
         Sum sum[n][m] = {};
-        for (index_t word = 0; word < Panel::group_words; ++word, words += rows) {
-            Sum w[m];
-            for (index_t b = 0; b < batches; ++b) {
-                std::memcpy(&w[b], words + b * size, sizeof(Sum));
-                if constexpr (Tokens > 1) compat::keep_in_register<Arch>(w[b]);
+        for (index_t part = 0; part < parts; ++part) {
+            Sum products[n][m] = {};
+            for (index_t word = 0; word < Panel::group_words / parts; ++word, words += rows) {
+                Sum w[m];
+                for (index_t b = 0; b < batches; ++b) {
+                    std::memcpy(&w[b], words + b * size, sizeof(Sum));
+                    if constexpr (Tokens > 1) compat::keep_in_register<Arch>(w[b]);
+                }
+                for (index_t t = 0; t < Tokens; ++t) {
+                    std::int32_t both;
+                    std::memcpy(&both, numbers[t], sizeof(both));
+                    numbers[t] += Panel::per_word;
+                    for (index_t b = 0; b < batches; ++b)
+                        products[t][b] = Products::add(products[t][b], w[b], Sum{} + both);
+                }
             }
             for (index_t t = 0; t < Tokens; ++t) {
-                std::int32_t both;
-                std::memcpy(&both, numbers[t] + word * Panel::per_word, sizeof(both));
-                for (index_t b = 0; b < batches; ++b)
-                    sum[t][b] = Products::add(sum[t][b], w[b], Sum{} + both);
+                const std::int32_t* const corrections = x.corrections(token + t);
+                for (index_t b = 0; b < batches; ++b) {
+                    Sum total = Products::total(products[t][b]);
+                    if constexpr (kHasCorrection<Arch, F>)
+                        total = total + corrections[(first_group + g) * parts + part];
+                    sum[t][b] =
+                        parts == 1 ? total : sum[t][b] + total * panel.half_scale(g, part, b);
+                }
             }
         }
+        next.step();
         for (index_t t = 0; t < Tokens; ++t) {
-            numbers[t] += Panel::Traits::group;
             const index_t at = first_group + g;
             for (index_t b = 0; b < batches; ++b) {
-                Sum dots = Products::total(sum[t][b]);
-                if constexpr (kHasCorrection<Arch, F>) dots = dots + x.corrections(token + t)[at];
                 const index_t lane = g * rows + b * size;
                 out[t][b] =
-                    add_group<Arch, F>(dots, panel.scales + lane, panel.mins + lane,
+                    add_group<Arch, F>(sum[t][b], panel.scales + lane, panel.mins + lane,
                                        x.scales(token + t)[at], x.sums(token + t)[at], out[t][b]);
             }
         }

@@ -160,10 +160,10 @@ struct Conv1dTile {
         Batch divisors[size];
 
         template <class Count>
-        DELTANET_FORCE_INLINE void store_to(T* const* out, index_t c, Count count) const noexcept {
+        DELTANET_FORCE_INLINE void store_to(T* const* to, index_t c, Count count) const noexcept {
             for (std::size_t j = 0; j < size; ++j) {
                 const index_t at = c + static_cast<index_t>(j) / Tokens * lanes<Arch, T>;
-                store<Arch>(out[j % Tokens] + at, Silu ? y[j] / divisors[j] : y[j], count);
+                store<Arch>(to[j % Tokens] + at, Silu ? y[j] / divisors[j] : y[j], count);
             }
         }
     };

@@ -15,6 +15,7 @@
 #include <deltanet/cpu/kernels/delta_recurrent.hpp>
 #include <deltanet/cpu/kernels/gemm_micro.hpp>
 #include <deltanet/cpu/kernels/pending_gates.hpp>
+#include <deltanet/cpu/line_fetcher.hpp>
 #include <deltanet/cpu/state_panel.hpp>
 
 namespace deltanet::cpu::kernels {
@@ -108,33 +109,6 @@ void pending_fold(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>& 
         read_state_rows<Arch, cols>(tile.state.from(column), width, 0, tile.d_k, scratch.panel);
 }
 
-/// Asks for lines of the next state, one of each of a few streams at a time (see NextState).
-class LineFetcher {
-  public:
-    static constexpr index_t streams = tuning::fetch_streams;
-
-    DELTANET_FORCE_INLINE LineFetcher(const void* from, index_t bytes) noexcept
-        : line_(static_cast<const char*>(from)),
-          stride_((bytes + 64 * streams - 1) / (64 * streams) * 64),
-          end_(from == nullptr ? line_ : line_ + stride_) {}
-
-    /// Lines of one stream that are still to be asked for.
-    [[nodiscard]] DELTANET_FORCE_INLINE index_t left() const noexcept {
-        return (end_ - line_) / 64;
-    }
-    /// So many of every stream.
-    DELTANET_FORCE_INLINE void fetch(index_t lines) noexcept {
-        for (; lines > 0 && line_ != end_; --lines, line_ += 64) {
-            for (index_t s = 0; s < streams; ++s) __builtin_prefetch(line_ + s * stride_, 0, 2);
-        }
-    }
-
-  private:
-    const char* line_;
-    index_t stride_;
-    const char* end_;
-};
-
 /// A panel of the state by way of scratch memory: dense rows, which do not fight for cache sets, to
 /// be read as often as there are register tiles of tokens. The first of these loads the rows that
 /// it is about to use, and all of them fetch the next state: memory and arithmetic overlap (T = 4,
@@ -158,8 +132,7 @@ void pending_panel(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
     const index_t n_blocks = (d_k + block - 1) / block;
     const index_t n_tiles =
         (2 * scratch.n_tokens + tuning::tile_rows<Arch> - 1) / tuning::tile_rows<Arch>;
-    const index_t steps = n_blocks * n_tiles;
-    const index_t lines = steps == 0 ? 0 : (next.left() + steps - 1) / steps;
+    next.spread_over(n_blocks * n_tiles);
     for_each_row_tile<tuning::tile_rows<Arch>>(2 * scratch.n_tokens, [&](auto rows,
                                                                          index_t row) noexcept {
         RegisterTile<Arch, T, rows.value, batches> registers;
@@ -167,7 +140,7 @@ void pending_panel(const PendingTile<T, S>& tile, const PendingScratch<Arch, T>&
         for (index_t d = 0; d < d_k; d += block) {
             const index_t n = d_k - d < block ? d_k - d : block;
             if (!loaded) read_state_rows<Arch, cols>(state, tile.width - column, d, d + n, panel);
-            next.fetch(lines);
+            next.step();
             registers.add_product(scratch.kq + row * d_k + d, d_k, 1, panel + d * cols, cols, n);
         }
         loaded = true;

@@ -45,9 +45,16 @@ void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::
         const float total = compat::reduce_add(sum);
         scales[g] = scale.scale;
         sums[g] = scale.scale * total;
-        // of numbers that are not finite: any integer
-        corrections[g] =
-            scale.scale == scale.scale ? -offset * static_cast<std::int32_t>(total) : 0;
+        if constexpr (kHasHalves<Arch, F>) {
+            for (index_t half = 0; half < 2; ++half) {
+                std::int32_t of_half = 0;
+                for (index_t i = 0; i < group / 2; ++i) of_half += numbers[half * group / 2 + i];
+                corrections[2 * g + half] = -offset * of_half;
+            }
+        } else {  // of numbers that are not finite: any integer
+            corrections[g] =
+                scale.scale == scale.scale ? -offset * static_cast<std::int32_t>(total) : 0;
+        }
     }
 }
 
