@@ -18,7 +18,8 @@ namespace deltanet::cpu {
 #if XSIMD_WITH_AVX512F
 namespace detail {
 
-/// 2^(i / 16).
+/// 2^(i / 16). With the type's name: what is not inlined is an arch's own.
+template <class Batch>
 alignas(64) inline constexpr float kSixteenths[16] = {
     0x1p+0F,        0x1.0b5586p+0F, 0x1.172b84p+0F, 0x1.2387a6p+0F, 0x1.306fep+0F,  0x1.3dea64p+0F,
     0x1.4bfdaep+0F, 0x1.5ab07ep+0F, 0x1.6a09e6p+0F, 0x1.7a1148p+0F, 0x1.8ace54p+0F, 0x1.9c4918p+0F,
@@ -33,7 +34,7 @@ DELTANET_FORCE_INLINE void exp_avx512(Batch (&x)[N], std::integer_sequence<int, 
     // A float that ends in sixteenths: adding it rounds, and leaves them in the lowest bits.
     const __m512 magic = _mm512_set1_ps(0x1.8p19F);
     const __m512 log2_e = _mm512_set1_ps(Negate ? -0x1.715476p+0F : 0x1.715476p+0F);
-    const __m512 table = _mm512_load_ps(kSixteenths);
+    const __m512 table = _mm512_load_ps(kSixteenths<Batch>);
     // Far outside of what a float can hold, and near enough for n and r to be numbers. Of a NaN and
     // a bound the first two return their second operand, the NaN, and the third the bound.
     const __m512 bound = _mm512_set1_ps(200.0F);
