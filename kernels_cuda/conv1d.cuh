@@ -116,8 +116,7 @@ struct ConvLane {
 #pragma unroll
             for (int i = 0; i < kTaps; ++i) set_state(i, row(i - kTaps));
         }
-        for (int t = 0; t < entry.n_tokens; ++t)
-            set_state(entry.before + kTaps + t, input(t));
+        for (int t = 0; t < entry.n_tokens; ++t) set_state(entry.before + kTaps + t, input(t));
     }
 };
 
@@ -140,8 +139,7 @@ struct ConvWeights {
                 if (args.weight_vector) {
 #pragma unroll
                     for (int tap = 0; tap < kWidth; tap += kLaneElements) {
-                        const Quad four =
-                            load_quad(from + tap, exists ? kLaneElements : 0, true);
+                        const Quad four = load_quad(from + tap, exists ? kLaneElements : 0, true);
 #pragma unroll
                         for (int j = 0; j < kLaneElements; ++j) taps[i][tap + j] = four.x[j];
                     }
@@ -233,8 +231,7 @@ __device__ __forceinline__ void conv_block(const SequenceTable& table, const Tre
     for (int i = 1; i < args.n_parts; ++i) which += in_strip >= args.parts[i].first_block;
     const ConvPart& part = args.parts[which];
     const int in_warp = lane_index();
-    const int warp =
-        (in_strip - part.first_block) * kConvWarps + warp_index();
+    const int warp = (in_strip - part.first_block) * kConvWarps + warp_index();
     const int unit = warp * part.unit.rows_per_warp() + in_warp / part.unit.lanes;
     const int in_unit = in_warp % part.unit.lanes * kLaneElements;
     const int channel = unit * part.unit.size + in_unit;

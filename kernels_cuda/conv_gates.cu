@@ -3,7 +3,6 @@
 /// Launches of the convolution, with and without the gates.
 #include "conv1d.cuh"
 #include "launch.cuh"
-
 #include <deltanet/cuda/ops.hpp>
 
 #include <array>
@@ -77,8 +76,8 @@ class ConvLaunch {
         part.normed = norm && norm->d <= kTurnElements;
         part.unit = RowLanes::of(part.normed ? norm->d : kTurnElements);
         const index_t units = blocks_of(channels, part.unit.size);
-        args_.strip_blocks += static_cast<std::int32_t>(
-            blocks_of(units, kConvWarps * part.unit.rows_per_warp()));
+        args_.strip_blocks +=
+            static_cast<std::int32_t>(blocks_of(units, kConvWarps * part.unit.rows_per_warp()));
         args_.vector = args_.vector && channels % kLaneElements == 0 &&
                        part.unit.size % kLaneElements == 0 &&
                        fits_vectors(input.data(), input.stride(0), input.stride(1), input.size(2));
@@ -120,14 +119,13 @@ class ConvLaunch {
     void run(std::span<const SequenceSpan> sequences, index_t rollback,
              const GatesKernelArgs* gates, cudaStream_t stream) const {
         constexpr unsigned threads = kConvWarps * lanes_per_warp;
-        const index_t gate_blocks =
-            gates == nullptr ? 0 : blocks_of(gates->n_tokens, kGateWarps);
+        const index_t gate_blocks = gates == nullptr ? 0 : blocks_of(gates->n_tokens, kGateWarps);
         bool with_gates = gate_blocks > 0;  // still to be done
         const auto chains = [&](const SequenceTable& table) {
             const index_t blocks = static_cast<index_t>(table.n_items) * args_.strip_blocks +
                                    (with_gates ? gate_blocks : 0);
-            launch(conv_gates_kernel<kWidth>, dim3(static_cast<unsigned>(blocks)), dim3(threads),
-                   0, stream, table, args_, with_gates ? *gates : GatesKernelArgs{});
+            launch(conv_gates_kernel<kWidth>, dim3(static_cast<unsigned>(blocks)), dim3(threads), 0,
+                   stream, table, args_, with_gates ? *gates : GatesKernelArgs{});
             with_gates = false;
         };
         for_each_table(
@@ -148,7 +146,8 @@ class ConvLaunch {
     std::int32_t channels_ = 0;
 };
 
-/// The norm of heads that the convolution's kernel does not take along, of rows that sequences name.
+/// The norm of heads that the convolution's kernel does not take along, of rows that sequences
+/// name.
 void norm_long_heads(const Conv1dArgs<float>& args, cudaStream_t stream) {
     if (!args.norm || args.norm->d <= kTurnElements) return;
     const index_t d = args.norm->d;

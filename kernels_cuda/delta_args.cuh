@@ -7,7 +7,6 @@
 
 #include "sequence_table.cuh"
 #include "state_tile.cuh"
-
 #include <deltanet/layer_config.hpp>
 
 namespace deltanet::cuda {
@@ -62,7 +61,7 @@ struct DeltaPlace {
 /// The warp's columns of one slot's head.
 template <class S>
 struct StateColumnsOfWarp {
-    S* data;  ///< the lane's first column of row 0
+    S* data;    ///< the lane's first column of row 0
     int count;  ///< columns of the lane that exist
 
     template <int kRows>

@@ -25,9 +25,8 @@ namespace deltanet::cuda {
 /// The first value head of a key head.
 [[nodiscard]] __device__ __forceinline__ bool is_first_of_key_head(const DeltaKernelArgs& args,
                                                                    const DeltaPlace& place) {
-    return args.head_map == HeadMap::grouped
-               ? place.h % (args.n_heads_v / args.n_heads_k) == 0
-               : place.h < args.n_heads_k;
+    return args.head_map == HeadMap::grouped ? place.h % (args.n_heads_v / args.n_heads_k) == 0
+                                             : place.h < args.n_heads_k;
 }
 
 /// One block's work on one sequence.
@@ -110,8 +109,7 @@ class PendingBlock {
             stage_row<kRows>(shared_.queries + i * kRows, args_.d_k, place_.lane,
                              [&](int j) { return query[j] * args_.scale; });
             if (place_.lane == 0) {
-                shared_.beta[i] =
-                    args_.beta[token * args_.beta_token + place_.h * args_.beta_head];
+                shared_.beta[i] = args_.beta[token * args_.beta_token + place_.h * args_.beta_head];
             }
         }
         stage_columns(n_tokens_, entry_.before, [&](int i) {
@@ -164,15 +162,14 @@ class PendingBlock {
                 const float u = warp_u_[j * kTileColumns + owned_];
                 if (weight != 0.0F) sum = fmaf(weight, u, sum);  // not one that i follows
             }
-            const float u = __shfl_sync(all_lanes, shared_.beta[i] * sum,
-                                        place_.lane % kTileColumns);
+            const float u =
+                __shfl_sync(all_lanes, shared_.beta[i] * sum, place_.lane % kTileColumns);
             if (lower) {
                 warp_u_[own * kTileColumns + owned_] = u;
                 if (exists) update(own)[column] = u;
             } else if (exists) {
                 args_.output[(static_cast<index_t>(entry_.first_token) + i) * args_.output_token +
-                             place_.h * args_.output_head + column] =
-                    fmaf(weights[own], u, sum);
+                             place_.h * args_.output_head + column] = fmaf(weights[own], u, sum);
             }
             __syncwarp();
         }
@@ -192,8 +189,7 @@ class PendingBlock {
         if (!is_first_of_key_head(args_, place_)) return;
         for (int i = place_.warp; i < n_tokens_; i += kDeltaWarps) {
             float* const to = pending_.k + entry_.slot * pending_.k_slot +
-                              (entry_.before + i) * pending_.k_row +
-                              place_.h_k * pending_.k_head;
+                              (entry_.before + i) * pending_.k_row + place_.h_k * pending_.k_head;
             const float* const from = shared_.keys + (entry_.before + i) * kRows;
             for (int j = place_.lane; j < args_.d_k; j += lanes_per_warp) to[j] = from[j];
         }
@@ -210,15 +206,27 @@ class PendingBlock {
     float* warp_reads_;
 };
 
-/// Grid: delta_args.cuh. Entries that do not append only fold. kTrees: `trees` holds parents.
-template <class S, int kRows, bool kTrees>
+/// Grid: delta_args.cuh. Entries that do not append only fold.
+template <class S, int kRows>
 __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
     delta_pending_kernel(const __grid_constant__ SequenceTable table,
                          const __grid_constant__ DeltaKernelArgs args,
-                         const __grid_constant__ PendingKernelArgs pending,
-                         const __grid_constant__ TreeTable trees) {
-    PendingBlock<S, kRows> block(args, pending, table.entries[blockIdx.y], &shared_storage<float>());
-    block.run(kTrees ? trees.parents[blockIdx.y] : nullptr);
+                         const __grid_constant__ PendingKernelArgs pending) {
+    PendingBlock<S, kRows> block(args, pending, table.entries[blockIdx.y],
+                                 &shared_storage<float>());
+    block.run(nullptr);
+}
+
+/// The same where some of the sequences are trees.
+template <class S, int kRows>
+__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
+    delta_pending_trees_kernel(const __grid_constant__ SequenceTable table,
+                               const __grid_constant__ DeltaKernelArgs args,
+                               const __grid_constant__ PendingKernelArgs pending,
+                               const __grid_constant__ TreeTable trees) {
+    PendingBlock<S, kRows> block(args, pending, table.entries[blockIdx.y],
+                                 &shared_storage<float>());
+    block.run(trees.parents[blockIdx.y]);
 }
 
 /// Keys and decays of tokens that take the place of folded updates. grid: (key heads, entries);
@@ -235,8 +243,8 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
     for (int i = 0; i < entry.n_tokens; ++i) {
         const index_t token = static_cast<index_t>(entry.first_token) + i;
         const float* const from = args.k.row(token, head);
-        float* const to = pending.k + entry.slot * pending.k_slot + i * pending.k_row +
-                          head * pending.k_head;
+        float* const to =
+            pending.k + entry.slot * pending.k_slot + i * pending.k_row + head * pending.k_head;
         for (int j = thread; j < args.d_k; j += threads) to[j] = from[j];
         float* const logs =
             pending.decay_log + entry.slot * pending.decay_slot + i * pending.decay_row;

@@ -74,8 +74,7 @@ __device__ __forceinline__ void recurrent_token(StateTile<S, kRows>& tile,
                                                 const DeltaPlace& place, index_t token) {
     const int owned = owned_column<S>(place.lane);
     const float sum = tile.read(stage.decayed_k[i], stage.decayed_q[i], place.lane);
-    const float correction =
-        stage.beta[i] * (stage.v[i][place.warp * kTileColumns + owned] - sum);
+    const float correction = stage.beta[i] * (stage.v[i][place.warp * kTileColumns + owned] - sum);
     const float u = __shfl_sync(all_lanes, correction, place.lane % kTileColumns);
     const int column = place.column + owned;
     if (place.lane >= kTileColumns && column < args.d_v) {

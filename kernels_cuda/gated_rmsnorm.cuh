@@ -9,7 +9,6 @@
 #include "activations.cuh"
 #include "lane_row.cuh"
 #include "row_table.cuh"
-
 #include <deltanet/layer_config.hpp>
 
 namespace deltanet::cuda {
@@ -85,8 +84,7 @@ __global__ void __launch_bounds__(kGatedWarps* lanes_per_warp)
         for (int at = first; at < size; at += kTurnElements)
             sum = sum_of_squares(load_quad(from + at, clamp_count(size - at), args.vector), sum);
     }
-    const float factor =
-        rsqrtf(fmaf(row_sum(sum, args.row.lanes), args.inverse_d, args.eps));
+    const float factor = rsqrtf(fmaf(row_sum(sum, args.row.lanes), args.inverse_d, args.eps));
     const auto store = [&](int at, Quad y, const Quad& act) {
         const int count = clamp_count(size - at);
         const Quad w = load_quad(args.weight + at, count, args.vector);

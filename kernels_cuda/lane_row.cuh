@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// How short rows (heads) lie in the lanes of a warp: four neighbouring elements a lane, one 16-byte
-/// access, so a row of 128 takes a warp, one of 64 half of it, and a longer one several turns. Rows
-/// whose addresses or sizes are no multiples of 16 bytes keep the same elements in the same lanes,
-/// hence the same sums to the bit, and access them one by one.
+/// How short rows (heads) lie in the lanes of a warp: four neighbouring elements a lane, one
+/// 16-byte access, so a row of 128 takes a warp, one of 64 half of it, and a longer one several
+/// turns. Rows whose addresses or sizes are no multiples of 16 bytes keep the same elements in the
+/// same lanes, hence the same sums to the bit, and access them one by one.
 #pragma once
 
 #include "device.cuh"
-
 #include <deltanet/config.hpp>
 
 #include <cstdint>

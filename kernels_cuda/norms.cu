@@ -6,7 +6,6 @@
 #include "launch.cuh"
 #include "length_norm.hpp"
 #include "rmsnorm.cuh"
-
 #include <deltanet/cuda/ops.hpp>
 
 namespace deltanet::cuda {
@@ -53,8 +52,8 @@ void rmsnorm(const RmsNormArgs<float>& args, cudaStream_t stream) {
         .vector = fits_vectors(x.data(), x.stride(0), x.size(1)) &&
                   fits_vectors(args.output.data(), args.output.stride(0)) &&
                   fits_vectors(args.weight.data())};
-    launch(rmsnorm_kernel, dim3(static_cast<unsigned>(x.size(0))),
-           dim3(kRmsWarps * lanes_per_warp), 0, stream, kernel_args);
+    launch(rmsnorm_kernel, dim3(static_cast<unsigned>(x.size(0))), dim3(kRmsWarps * lanes_per_warp),
+           0, stream, kernel_args);
 }
 
 namespace {
@@ -98,8 +97,8 @@ void gated_rmsnorm(const GatedRmsNormArgs<float>& args, cudaStream_t stream) {
                   fits_vectors(args.output.data(), args.output.stride(0), args.output.stride(1)) &&
                   fits_vectors(args.weight.data())};
     if (has_z) {
-        kernel_args.vector = kernel_args.vector &&
-                             fits_vectors(z.data(), z.stride(0), z.stride(1), z.stride(2));
+        kernel_args.vector =
+            kernel_args.vector && fits_vectors(z.data(), z.stride(0), z.stride(1), z.stride(2));
     }
     for_each_row_table(args.rows, args.output.size(0), [&](const RowTable& rows) {
         switch (args.gate) {

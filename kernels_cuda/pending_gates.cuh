@@ -31,20 +31,20 @@ struct PendingKernelArgs {
 /// that few tokens take little and many blocks fit.
 template <int kRows>
 struct PendingShared {
-    float* keys;     ///< [most_keys, kRows]: folded ones, then pending ones and the tokens'
-    float* queries;  ///< [most_tokens, kRows], times the scale
-    float* a;        ///< [most_tokens, 32]
-    float* p;        ///< [most_tokens, 32]
-    float* total;    ///< [1 + most_tokens]: G, then e^G; row 0 for the token before the first
-    float* beta;     ///< [most_tokens]
-    float* fold;     ///< [32]: e^{G_n - G_{j+1}} of folded updates
+    float* keys;        ///< [most_keys, kRows]: folded ones, then pending ones and the tokens'
+    float* queries;     ///< [most_tokens, kRows], times the scale
+    float* a;           ///< [most_tokens, 32]
+    float* p;           ///< [most_tokens, 32]
+    float* total;       ///< [1 + most_tokens]: G, then e^G; row 0 for the token before the first
+    float* beta;        ///< [most_tokens]
+    float* fold;        ///< [32]: e^{G_n - G_{j+1}} of folded updates
     float* fold_total;  ///< [1]: e^{G_n}
     float* u;           ///< [warps, most_keys, 16]: updates; a token's v until its u is known
     float* reads;       ///< [warps, most_tokens, 32]: as StateTile::read leaves them
     float* log_decay;   ///< [1 + most_tokens, 32]: D; shares its memory with `reads`
 
     /// In floats; memory null: only counts.
-    [[nodiscard]] constexpr index_t carve(float* memory, index_t most_keys, index_t most_tokens) {
+    constexpr index_t carve(float* memory, index_t most_keys, index_t most_tokens) {
         index_t used = 0;
         const auto take = [&](index_t n) {
             float* const piece = memory == nullptr ? nullptr : memory + used;
@@ -78,8 +78,8 @@ __device__ __forceinline__ void pending_decays(const PendingShared<kRows>& share
                                                const DeltaPlace& place) {
     const int lane = place.lane;
     const int n_pending = entry.folded + entry.before;  // one of them is 0
-    const float* const logs = pending.decay_log + entry.slot * pending.decay_slot +
-                              place.h * pending.decay_head;
+    const float* const logs =
+        pending.decay_log + entry.slot * pending.decay_slot + place.h * pending.decay_head;
     // after: the sum of the decays behind update `lane`; lane 0's inclusive sum is all of them.
     float sum = lane < n_pending ? logs[lane * pending.decay_row] : 0.0F;
 #pragma unroll
@@ -98,10 +98,10 @@ __device__ __forceinline__ void pending_decays(const PendingShared<kRows>& share
     }
     shared.log_decay[lane] = row;
     if (lane == 0) shared.total[0] = total;
-    const float gates =
-        lane < n_tokens ? args.decay_log[(entry.first_token + lane) * args.decay_token +
-                                         place.h * args.decay_head]
-                        : 0.0F;
+    const float gates = lane < n_tokens
+                            ? args.decay_log[(entry.first_token + lane) * args.decay_token +
+                                             place.h * args.decay_head]
+                            : 0.0F;
     for (int i = 0; i < n_tokens; ++i) {  // each lane reads what it has written itself
         const int before = parents == nullptr ? i : parents[i] + 1;
         const float gate = __shfl_sync(all_lanes, gates, i);
@@ -139,13 +139,14 @@ __device__ __forceinline__ void pending_products(const PendingShared<kRows>& sha
             }
             // k.k in the lower half of the warp, q.k in the upper one
             const bool upper = place.lane >= lanes_per_warp / 2;
-            float dot = (upper ? qk : kk) +
-                        __shfl_xor_sync(all_lanes, upper ? kk : qk, lanes_per_warp / 2);
+            float dot =
+                (upper ? qk : kk) + __shfl_xor_sync(all_lanes, upper ? kk : qk, lanes_per_warp / 2);
             dot = row_sum(dot, lanes_per_warp / 2);
             if (place.lane % (lanes_per_warp / 2) == 0) {
                 const float decay = expf(shared.log_decay[(i + 1) * lanes_per_warp + j]);
                 const float weighted = decay == 0.0F ? 0.0F : decay * dot;  // whatever dot is
-                (upper ? shared.p : shared.a)[i * lanes_per_warp + j] = upper ? weighted : -weighted;
+                (upper ? shared.p : shared.a)[i * lanes_per_warp + j] =
+                    upper ? weighted : -weighted;
             }
         }
     }

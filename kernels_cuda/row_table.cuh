@@ -15,9 +15,9 @@ namespace deltanet::cuda {
 struct RowTable {
     static constexpr int kCapacity = 900;
 
-    std::int64_t first = 0;   ///< list index of the first row of this launch
-    std::int32_t count = 0;   ///< rows of this launch
-    bool identity = false;    ///< row i of the list is i, `rows` is not filled
+    std::int64_t first = 0;  ///< list index of the first row of this launch
+    std::int32_t count = 0;  ///< rows of this launch
+    bool identity = false;   ///< row i of the list is i, `rows` is not filled
     std::int32_t rows[kCapacity];
 
     /// Of entry i of this launch.
@@ -38,8 +38,7 @@ void for_each_row_table(const std::optional<std::span<const index_t>>& list, ind
         table.first = first;
         table.count = static_cast<std::int32_t>(count);
         for (index_t i = 0; i < count && !table.identity; ++i) {
-            table.rows[i] =
-                static_cast<std::int32_t>((*list)[static_cast<std::size_t>(first + i)]);
+            table.rows[i] = static_cast<std::int32_t>((*list)[static_cast<std::size_t>(first + i)]);
         }
         f(table);
     }

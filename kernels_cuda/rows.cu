@@ -3,7 +3,6 @@
 /// Launches of the row traffic.
 #include "launch.cuh"
 #include "rows.cuh"
-
 #include <deltanet/cuda/ops.hpp>
 
 namespace deltanet::cuda {
@@ -45,8 +44,7 @@ void gather_rows(const RowsArgs<float>& args, cudaStream_t stream) {
 }
 
 void add_rows(const RowsArgs<float>& args, cudaStream_t stream) {
-    launch_rows(rows_kernel<RowWork::add>, rows_args(args), args.rows, args.output.size(0),
-                stream);
+    launch_rows(rows_kernel<RowWork::add>, rows_args(args), args.rows, args.output.size(0), stream);
 }
 
 void clear_rows(View<float, 2> y, std::span<const index_t> rows, cudaStream_t stream) {
@@ -61,8 +59,8 @@ void clear_rows(View<float, 2> y, std::span<const index_t> rows, cudaStream_t st
 
 void shift_rows(View<float, 2> y, index_t first, index_t count, cudaStream_t stream) {
     if (first == 0 || count == 0) return;
-    launch(shift_rows_kernel, dim3(blocks_of(y.size(1), kRowThreads)), dim3(kRowThreads), 0,
-           stream, y.data(), y.stride(0), y.size(1), first, count);
+    launch(shift_rows_kernel, dim3(blocks_of(y.size(1), kRowThreads)), dim3(kRowThreads), 0, stream,
+           y.data(), y.stride(0), y.size(1), first, count);
 }
 
 }  // namespace deltanet::cuda

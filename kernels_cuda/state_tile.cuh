@@ -12,6 +12,7 @@
 #pragma once
 
 #include "device.cuh"
+#include "lane_row.cuh"
 #include "storage.cuh"
 
 #include <type_traits>
@@ -116,18 +117,7 @@ struct StateTile {
                 }
             }
         }
-        // Each exchange halves what a lane is responsible for: first k or q, then the columns.
-        int offset = lanes_per_warp / 2;
-#pragma unroll
-        for (int half = kColumns; half >= 1; half /= 2, offset /= 2) {
-            const bool upper = (lane & offset) != 0;
-#pragma unroll
-            for (int i = 0; i < half; ++i) {
-                const float give = upper ? sums[i] : sums[half + i];
-                const float keep = upper ? sums[half + i] : sums[i];
-                sums[i] = keep + __shfl_xor_sync(all_lanes, give, offset);
-            }
-        }
+        exchange<kColumns, lanes_per_warp / 2>(sums, lane);
         return sums[0];
     }
 
@@ -136,8 +126,7 @@ struct StateTile {
     static __device__ __forceinline__ void spread(float owned, int lane, float (&own)[kColumns]) {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c)
-            own[c] =
-                __shfl_sync(all_lanes, owned, c * kColumnLanes + lane % kColumnLanes);
+            own[c] = __shfl_sync(all_lanes, owned, c * kColumnLanes + lane % kColumnLanes);
     }
 
     /// S = decay S.
@@ -184,6 +173,19 @@ struct StateTile {
     }
 
   private:
+    /// Halves what a lane is responsible for, sums[0, 2 kHalf): first k or q, then the columns.
+    template <int kHalf, int kOffset>
+    static __device__ __forceinline__ void exchange(float (&sums)[2 * kColumns], int lane) {
+        const bool upper = (lane & kOffset) != 0;
+#pragma unroll
+        for (int i = 0; i < kHalf; ++i) {
+            const float give = upper ? sums[i] : sums[kHalf + i];
+            const float keep = upper ? sums[kHalf + i] : sums[i];
+            sums[i] = keep + __shfl_xor_sync(all_lanes, give, kOffset);
+        }
+        if constexpr (kHalf > 1) exchange<kHalf / 2, kOffset / 2>(sums, lane);
+    }
+
     static __device__ __forceinline__ void load_columns(const S* from, int count, bool vector,
                                                         float (&to)[kColumns]) {
 #pragma unroll

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "device.cuh"
-
 #include <deltanet/dtype.hpp>
 
 #include <cstdint>
