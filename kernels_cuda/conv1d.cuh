@@ -15,6 +15,7 @@
 #include "l2norm.cuh"
 #include "lane_row.cuh"
 #include "sequence_table.cuh"
+#include "storage.cuh"
 
 namespace deltanet::cuda {
 
@@ -123,7 +124,7 @@ struct ConvLane {
 /// Weights of a lane's channels.
 template <int kWidth>
 struct ConvWeights {
-    float taps[kLaneElements][kWidth];
+    Array<float, kWidth> taps[kLaneElements];
     float bias[kLaneElements];
 
     __device__ __forceinline__ void load(const ConvKernelArgs& args, int channel, int count) {
@@ -153,7 +154,7 @@ struct ConvWeights {
     }
 
     /// The output of a token from the last kWidth rows of u, oldest first; the norm included.
-    __device__ __forceinline__ Quad apply(const Quad (&u)[kWidth], const ConvKernelArgs& args,
+    __device__ __forceinline__ Quad apply(const Array<Quad, kWidth>& u, const ConvKernelArgs& args,
                                           const ConvPart& part) const {
         Quad y;
 #pragma unroll
@@ -179,7 +180,7 @@ __device__ __forceinline__ void conv_chain(const ConvLane<kWidth>& lane,
                                            const ConvWeights<kWidth>& weights, int first,
                                            int last) {
     constexpr int taps = kWidth - 1;
-    Quad u[kWidth];
+    Array<Quad, kWidth> u;
 #pragma unroll
     for (int i = 0; i < taps; ++i) u[i] = lane.row(first - taps + i);
     for (int t = first; t < last; t += kConvBatch) {
@@ -205,7 +206,7 @@ __device__ __forceinline__ void conv_tree(const ConvLane<kWidth>& lane,
                                           const ConvWeights<kWidth>& weights,
                                           const std::int8_t* parents) {
     for (int t = 0; t < lane.entry.n_tokens; ++t) {
-        Quad u[kWidth];
+        Array<Quad, kWidth> u;
         int token = t;
 #pragma unroll
         for (int i = kWidth - 1; i >= 0; --i) {

@@ -140,7 +140,7 @@ class PendingBlock {
             const float weight = shared_.fold[j];
             const float* const u =
                 warp_u_ + j * kTileColumns + StateTile<S, kRows>::column_of(place_.lane);
-            float weighted[StateTile<S, kRows>::kColumns];
+            typename StateTile<S, kRows>::Columns weighted;
 #pragma unroll
             for (int c = 0; c < StateTile<S, kRows>::kColumns; ++c) weighted[c] = weight * u[c];
             tile.add(shared_.keys + j * kRows, weighted, place_.lane);

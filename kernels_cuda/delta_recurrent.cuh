@@ -5,26 +5,24 @@
 ///   p = S^T k~,  m = S^T q~          one pass over S
 ///   u = beta (v - p),  o = m + (q.k) u
 ///   S = e^g S + k u^T                a second pass
-/// e^g is a number or a vector over rows. Keys and queries of kStage tokens go through shared
-/// memory, a warp each; the loads of the state are under way meanwhile.
+/// e^g is a number or a vector over rows. Keys and queries of a few tokens go through shared
+/// memory, one token a warp; the loads of the state are under way meanwhile.
 #pragma once
 
 #include "delta_args.cuh"
 
 namespace deltanet::cuda {
 
-/// What the warps of a block share about kStage tokens.
+/// What the warps of a block share about as many tokens.
 template <int kRows, bool kChannels>
 struct RecurrentStage {
-    static constexpr int kStage = kDeltaWarps;
-
-    alignas(16) float k[kStage][kRows];
-    alignas(16) float decayed_k[kStage][kRows];
-    alignas(16) float decayed_q[kStage][kRows];  ///< times the scale
-    alignas(16) float decay[kStage][kChannels ? kRows : 4];
-    float v[kStage][kBlockColumns];
-    float beta[kStage];
-    float qk[kStage];  ///< q.k times the scale
+    alignas(16) Array<float, kRows> k[kDeltaWarps];
+    alignas(16) Array<float, kRows> decayed_k[kDeltaWarps];
+    alignas(16) Array<float, kRows> decayed_q[kDeltaWarps];  ///< times the scale
+    alignas(16) Array<float, kChannels ? kRows : 4> decay[kDeltaWarps];
+    float v[kDeltaWarps][kBlockColumns];
+    float beta[kDeltaWarps];
+    float qk[kDeltaWarps];  ///< q.k times the scale
 
     /// Token `token` of all tokens becomes row i; done by one warp.
     __device__ __forceinline__ void fill(const DeltaKernelArgs& args, const DeltaPlace& place,
@@ -81,7 +79,7 @@ __device__ __forceinline__ void recurrent_token(StateTile<S, kRows>& tile,
         args.output[token * args.output_token + place.h * args.output_head + column] =
             fmaf(stage.qk[i], u, sum);
     }
-    float own[StateTile<S, kRows>::kColumns];
+    typename StateTile<S, kRows>::Columns own;
     tile.spread(u, place.lane, own);
     if constexpr (kChannels) {
         tile.decay_and_add(stage.decay[i], stage.k[i], own, place.lane);
@@ -110,7 +108,7 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
     delta_recurrent_kernel(const __grid_constant__ SequenceTable table,
                            const __grid_constant__ DeltaKernelArgs args) {
     __shared__ RecurrentStage<kRows, kChannels> stage;
-    constexpr int n_stage = RecurrentStage<kRows, kChannels>::kStage;
+    constexpr int n_stage = kDeltaWarps;
     const SequenceEntry& entry = table.entries[blockIdx.y];
     const DeltaPlace place(args);
     if (entry.slot < 0) return clear_output(args, place, entry);

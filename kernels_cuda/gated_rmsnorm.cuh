@@ -66,8 +66,9 @@ __global__ void __launch_bounds__(kGatedWarps* lanes_per_warp)
     const int size = exists ? args.row.size : 0;
 
     // The gate's loads are under way while the sum is formed.
-    Quad kept[kTurns > 0 ? kTurns : 1];
-    Quad gate[kTurns > 0 ? kTurns : 1];
+    constexpr auto n_kept = static_cast<std::size_t>(kTurns > 0 ? kTurns : 1);
+    Quad kept[n_kept];
+    Quad gate[n_kept];
     float sum = 0.0F;
     if constexpr (kTurns > 0) {
 #pragma unroll

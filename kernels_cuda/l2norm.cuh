@@ -50,7 +50,8 @@ __global__ void __launch_bounds__(kNormWarps* lanes_per_warp)
     float* const to = args.output + token * args.output_token + head * args.output_head;
     const int size = exists ? args.row.size : 0;
 
-    Quad kept[kTurns > 0 ? kTurns : 1];
+    constexpr auto n_kept = static_cast<std::size_t>(kTurns > 0 ? kTurns : 1);
+    Quad kept[n_kept];
     float sum = 0.0F;
     if constexpr (kTurns > 0) {
 #pragma unroll

@@ -83,9 +83,9 @@ __device__ __forceinline__ void pending_decays(const PendingShared<kRows>& share
     // after: the sum of the decays behind update `lane`; lane 0's inclusive sum is all of them.
     float sum = lane < n_pending ? logs[lane * pending.decay_row] : 0.0F;
 #pragma unroll
-    for (int offset = 1; offset < lanes_per_warp; offset *= 2) {
+    for (unsigned offset = 1; offset < lanes_per_warp; offset *= 2) {
         const float other = __shfl_down_sync(all_lanes, sum, offset);
-        if (lane + offset < lanes_per_warp) sum += other;
+        if (lane + static_cast<int>(offset) < lanes_per_warp) sum += other;
     }
     const float next = __shfl_down_sync(all_lanes, sum, 1);
     float row = lane < n_pending ? (lane + 1 < lanes_per_warp ? next : 0.0F) : kNever;
@@ -122,7 +122,7 @@ __device__ __forceinline__ void pending_products(const PendingShared<kRows>& sha
     for (int i = 0; i < n_tokens; ++i) {
         const float* const own_k = shared.keys + (n_before + i) * kRows + place.lane;
         const float* const own_q = shared.queries + i * kRows + place.lane;
-        float k[parts], q[parts];
+        Array<float, parts> k, q;
 #pragma unroll
         for (int m = 0; m < parts; ++m) {
             k[m] = own_k[m * lanes_per_warp];

@@ -38,7 +38,8 @@ struct StateTile {
     static constexpr int kFours = kRows / (4 * kGroups);
     static_assert(kFours * 4 * kGroups == kRows);
 
-    float s[kFours][4][kColumns];
+    using Columns = Array<float, kColumns>;
+    Array<Columns[4], kFours> s;
 
     /// Row of the state that s[four][i] holds is row_of(four, lane) + i.
     [[nodiscard]] static __device__ __forceinline__ int row_of(int four, int lane) {
@@ -101,7 +102,7 @@ struct StateTile {
     /// S^T k in the lower half of the warp, S^T q in the upper one, each lane its owned_column.
     /// k and q [kRows] in shared memory, aligned to 16 bytes.
     __device__ __forceinline__ float read(const float* k, const float* q, int lane) const {
-        float sums[2 * kColumns] = {};
+        Array<float, 2 * kColumns> sums = {};
 #pragma unroll
         for (int four = 0; four < kFours; ++four) {
             const float4 k4 = load128(k + row_of(four, lane));
@@ -123,7 +124,7 @@ struct StateTile {
 
     /// A value of every owned column, as `read` leaves it in the lower half of the warp, in the
     /// lanes that hold these columns.
-    static __device__ __forceinline__ void spread(float owned, int lane, float (&own)[kColumns]) {
+    static __device__ __forceinline__ void spread(float owned, int lane, Columns& own) {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c)
             own[c] = __shfl_sync(all_lanes, owned, c * kColumnLanes + lane % kColumnLanes);
@@ -141,7 +142,7 @@ struct StateTile {
         }
     }
     /// S = S + k u^T; u of the lane's columns.
-    __device__ __forceinline__ void add(const float* k, const float (&u)[kColumns], int lane) {
+    __device__ __forceinline__ void add(const float* k, const Columns& u, int lane) {
 #pragma unroll
         for (int four = 0; four < kFours; ++four) {
             const float4 k4 = load128(k + row_of(four, lane));
@@ -156,7 +157,7 @@ struct StateTile {
     }
     /// S = decay S + k u^T with a decay per row.
     __device__ __forceinline__ void decay_and_add(const float* decay, const float* k,
-                                                  const float (&u)[kColumns], int lane) {
+                                                  const Columns& u, int lane) {
 #pragma unroll
         for (int four = 0; four < kFours; ++four) {
             const float4 d4 = load128(decay + row_of(four, lane));
@@ -175,7 +176,7 @@ struct StateTile {
   private:
     /// Halves what a lane is responsible for, sums[0, 2 kHalf): first k or q, then the columns.
     template <int kHalf, int kOffset>
-    static __device__ __forceinline__ void exchange(float (&sums)[2 * kColumns], int lane) {
+    static __device__ __forceinline__ void exchange(Array<float, 2 * kColumns>& sums, int lane) {
         const bool upper = (lane & kOffset) != 0;
 #pragma unroll
         for (int i = 0; i < kHalf; ++i) {
@@ -187,7 +188,7 @@ struct StateTile {
     }
 
     static __device__ __forceinline__ void load_columns(const S* from, int count, bool vector,
-                                                        float (&to)[kColumns]) {
+                                                        Columns& to) {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c) to[c] = 0.0F;
         if (vector) {
@@ -200,7 +201,7 @@ struct StateTile {
         }
     }
     static __device__ __forceinline__ void store_columns(S* to, int count, bool vector,
-                                                         const float (&from)[kColumns]) {
+                                                         const Columns& from) {
         if (vector) {
             if (count > 0) store_stored(to, from);
             return;

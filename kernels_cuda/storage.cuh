@@ -6,13 +6,15 @@
 #include "device.cuh"
 #include <deltanet/dtype.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
 namespace deltanet::cuda {
 
-template <class S>
-inline constexpr int elements_of_128_bits = 16 / static_cast<int>(sizeof(S));
+/// An array whose size is an expression of template parameters.
+template <class T, int N>
+using Array = T[static_cast<std::size_t>(N)];
 
 template <class S>
 __device__ __forceinline__ float as_float(S value) {
