@@ -22,7 +22,7 @@ SIMT_BUILTIN dim3 gridDim;
 
 namespace simt {
 
-Position position;
+SIMT_BUILTIN Position position;
 Thread* current_thread = nullptr;
 std::vector<Thread> threads;
 unsigned n_threads = 0;
