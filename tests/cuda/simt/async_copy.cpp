@@ -53,7 +53,6 @@ void cp_async_commit() { ++current_thread->copy_group; }
 
 void cp_async_wait(unsigned n_left) {
     const void* const pc = __builtin_return_address(0);
-    // By value: `touch` may let other threads run, and those may start launches' worth of copies.
     std::vector<PendingCopy>& copies = current_thread->copies;
     std::vector<PendingCopy> landed;
     std::vector<PendingCopy> left;

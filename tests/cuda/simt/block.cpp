@@ -119,6 +119,20 @@ bool pass_barrier() {
     return true;
 }
 
+/// A lane that the collective of this thread waits for in vain; -1 if there is none.
+int missing_lane(unsigned i) {
+    const unsigned first = i / warp_size * warp_size;
+    for (unsigned lane = 0; lane < warp_size; ++lane) {
+        if ((threads[i].call.mask >> lane & 1U) == 0) continue;
+        const unsigned other = first + lane;
+        if (other >= n_threads || threads[other].state == State::finished) {
+            return static_cast<int>(lane);
+        }
+    }
+    return -1;
+}
+
+/// Nobody can go on: which threads wait where.
 void report_deadlock() {
     std::map<std::string, unsigned> waiting;
     unsigned n_finished = 0;
@@ -127,9 +141,14 @@ void report_deadlock() {
         if (thread.state == State::finished) {
             ++n_finished;
         } else {
-            const std::string name =
-                thread.state == State::at_barrier ? "__syncthreads" : thread.call.name;
-            ++waiting[name + " at " + to_string(thread.where)];
+            const bool at_barrier = thread.state == State::at_barrier;
+            std::string name = at_barrier ? "__syncthreads" : thread.call.name;
+            name += " at " + to_string(thread.where);
+            if (const int lane = at_barrier ? -1 : missing_lane(i); lane >= 0) {
+                name += " (the mask names lane " + std::to_string(lane) +
+                        ", which has exited or does not exist)";
+            }
+            ++waiting[name];
         }
     }
     if (waiting.empty()) return;
