@@ -135,18 +135,19 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
                                              const PrepareGates& gates, PrepareMatrix& shared,
                                              HeadRecord& record, int lane) {
     const LowerTile at(l);
+    const int row = at.i * kTile + (lane >> 2);
+    const float beta[2] = {gates.beta[row], gates.beta[row + 8]};
     Sums a = kk;
     Sums p = qk;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            const int i = at.i * kTile + (lane >> 2) + (e >> 1) * 8;
+            const int i = row + (e >> 1) * 8;
             const int j = at.j * kTile + n * 8 + (lane & 3) * 2 + (e & 1);
             const float exponent = (gates.high[i] - gates.high[j]) + (gates.low[i] - gates.low[j]);
             const float decay = exp2f(j <= i ? exponent : 0.0F);
-            const float beta = gates.beta[i];
-            a.half[n][e] = j < i ? beta * (decay * a.half[n][e]) : 0.0F;
+            a.half[n][e] = j < i ? beta[e >> 1] * (decay * a.half[n][e]) : 0.0F;
             p.half[n][e] = j <= i ? decay * p.half[n][e] : 0.0F;
         }
     }
@@ -154,9 +155,9 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
     if (at.i == at.j) {
 #pragma unroll
         for (int w = 0; w < 4; ++w) {
-            const int row = (lane >> 2) + (w & 1) * 8;
-            const int column = (w >> 1) * 8 + (lane & 3) * 2;
-            store64(&shared.diagonal[at.i][row * kDiagonalRow + column],
+            const int i = (lane >> 2) + (w & 1) * 8;
+            const int j = (w >> 1) * 8 + (lane & 3) * 2;
+            store64(&shared.diagonal[at.i][i * kDiagonalRow + j],
                     make_float2(a.half[w >> 1][(w & 1) * 2], a.half[w >> 1][(w & 1) * 2 + 1]));
         }
     } else {
