@@ -114,13 +114,17 @@ class Build:
 
     def read_dependencies(self):
         """Tests by the names of the kernel files that are compiled into them."""
-        covering = {}
-        test = None
+        files, current = {}, None  # kernel files by object
         for line in run(["ninja", "-C", str(self.folder), "-t", "deps"]).stdout.splitlines():
-            if match := re.match(r"\S*?(\w+)\.dir/.*: #deps", line):
-                test = match[1]
-            elif test in self.tests and (match := re.search(r"kernels_cuda/(\w+\.cuh)$", line)):
-                covering.setdefault(match[1], set()).add(test)
+            if match := re.match(r"(\S+): #deps", line):
+                current = files.setdefault(match[1], set())
+            elif current is not None and (match := re.search(r"kernels_cuda/(\w+\.cuh)$", line)):
+                current.add(match[1])
+        covering = {}
+        for test in self.tests:
+            inputs = run(["ninja", "-C", str(self.folder), "-t", "inputs", f"tests/cuda/{test}"]).stdout
+            for name in set().union(*(files.get(line, ()) for line in inputs.splitlines())):
+                covering.setdefault(name, []).append(test)
         return covering
 
     def killer(self, mutant):
