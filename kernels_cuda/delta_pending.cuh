@@ -81,7 +81,6 @@ class PendingBlock {
                 tile.read(shared_.keys + (entry_.before + i) * kRows, shared_.queries + i * kRows,
                           place_.lane);
         }
-        __syncwarp();
         solve();
     }
 
