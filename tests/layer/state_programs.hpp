@@ -31,19 +31,24 @@ struct Seen {
     }
 };
 
-/// Slots of two layers with what they should have read.
-class ProgramRunner {
+/// Slots of two layers with what they should have read, in the memory of the backend.
+template <class B, class L>
+class ProgramRunnerOf {
   public:
     static constexpr index_t n_slots = 3, n_layers = 2;
 
-    ProgramRunner(const RandomLayer& weights, const StateSlotsOptions& options)
-        : config_(weights.config),
-          slots_(config_, options),
-          replayed_(config_, {.slots = 1, .layers = n_layers}),
-          same_replayed_(config_, {.slots = 1, .layers = n_layers, .state = options.state}) {
-        for (index_t l = 0; l < n_layers; ++l)
-            layers_.emplace_back(config_, weights.split<ReferenceLinear>());
+    ProgramRunnerOf(const LayerConfig& config, const LayerWeights<L>& weights,
+                    const StateSlotsOptions& options, B backend)
+        : config_(config),
+          slots_(config_, in_memory(options, backend)),
+          replayed_(config_, in_memory({.slots = 1, .layers = n_layers}, backend)),
+          same_replayed_(
+              config_,
+              in_memory({.slots = 1, .layers = n_layers, .state = options.state}, backend)) {
+        for (index_t l = 0; l < n_layers; ++l) layers_.emplace_back(config_, weights, backend);
     }
+    ProgramRunnerOf(const RandomLayer& weights, const StateSlotsOptions& options)
+        : ProgramRunnerOf(weights.config, weights.split<L>(), options, B{}) {}
 
     void run(const Program& program) {
         for (const Operation& o : program) apply(o);
@@ -102,8 +107,19 @@ class ProgramRunner {
         return true;
     }
 
+    /// All slots, as bytes.
+    [[nodiscard]] std::vector<std::vector<std::byte>> saved() const {
+        std::vector<std::vector<std::byte>> blobs;
+        for (index_t slot = 0; slot < n_slots; ++slot) blobs.push_back(save_slot(slots_, slot));
+        return blobs;
+    }
+
   private:
-    using Layer = DeltaNetLayer<LayerBackend<>, ReferenceLinear>;
+    using Layer = DeltaNetLayer<B, L>;
+    [[nodiscard]] static StateSlotsOptions in_memory(StateSlotsOptions options, B& backend) {
+        options.memory = &backend.memory();
+        return options;
+    }
     static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
     /// The input of tokens: the same for a number, always.
@@ -280,5 +296,7 @@ class ProgramRunner {
     Seen seen_[n_slots];
     int next_token_ = 1;
 };
+
+using ProgramRunner = ProgramRunnerOf<LayerBackend<>, ReferenceLinear>;
 
 }  // namespace deltanet::test

@@ -155,15 +155,33 @@ struct RandomLayer {
     }
 };
 
-/// Runs a batch over rows of x and returns y.
+/// Runs a batch over rows of x and returns y, through the memory of the layer's backend.
 template <class Layer>
 [[nodiscard]] std::vector<float> run(Layer& layer, const Batch& batch, const std::vector<float>& x,
                                      StateSlots& slots, index_t model_layer = 0) {
     const index_t hidden = layer.config().hidden;
+    const Shape<2> x_shape{static_cast<index_t>(x.size()) / hidden, hidden};
     std::vector<float> y(static_cast<std::size_t>(batch.n_outputs() * hidden), -77.0F);
-    layer.forward(
-        batch, View<const float, 2>(x.data(), {static_cast<index_t>(x.size()) / hidden, hidden}),
-        View<float, 2>(y.data(), {batch.n_outputs(), hidden}), slots, {.layer = model_layer});
+    const Shape<2> y_shape{batch.n_outputs(), hidden};
+    MemorySpace& space = layer.memory();
+    if (space.is_host()) {
+        layer.forward(batch, View<const float, 2>(x.data(), x_shape),
+                      View<float, 2>(y.data(), y_shape), slots, {.layer = model_layer});
+        return y;
+    }
+    const auto there = [&space](const std::vector<float>& values) {
+        const auto bytes = static_cast<index_t>(values.size() * sizeof(float));
+        auto memory = detail::allocate_in(space, std::max<index_t>(bytes, 4));
+        if (bytes > 0) space.upload(memory.get(), values.data(), bytes);
+        return memory;
+    };
+    const detail::OwnedMemory x_there = there(x), y_there = there(y);
+    layer.forward(batch,
+                  View<const float, 2>(reinterpret_cast<const float*>(x_there.get()), x_shape),
+                  View<float, 2>(reinterpret_cast<float*>(y_there.get()), y_shape), slots,
+                  {.layer = model_layer});
+    if (!y.empty())
+        space.download(y.data(), y_there.get(), static_cast<index_t>(y.size() * sizeof(float)));
     return y;
 }
 
