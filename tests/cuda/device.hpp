@@ -118,11 +118,15 @@ class DeviceTensor {
         return static_cast<std::size_t>(n_elements_) * sizeof(T);
     }
 
-    /// f(pointer, elements) for each contiguous row.
+    /// f(pointer, elements) for each contiguous piece: a row, or everything.
     template <class F>
     void for_each_row(F&& f) {
         if (view().empty()) return;
-        visit(data(), 0, f);
+        if (strides_ == View<T, Rank>(nullptr, shape_).strides()) {
+            f(data(), static_cast<std::size_t>(view().count()));
+        } else {
+            visit(data(), 0, f);
+        }
     }
     template <class F>
     void visit(T* p, int dim, F& f) {
