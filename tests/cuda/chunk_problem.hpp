@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 the deltanet authors
+/// Calls of the chunked delta rule on the device, and what the oracle in double makes of the same
+/// numbers.
+#pragma once
+
+#include "cuda/device.hpp"
+#include "kernels_cuda/chunked_delta_rule.hpp"
+#include "support/compare.hpp"
+#include <deltanet/reference/backend.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+namespace deltanet::test {
+
+struct ChunkSizes {
+    index_t n_tokens;
+    index_t n_heads_k = 1;
+    index_t heads_per_group = 1;
+    index_t d_k = 64;
+    index_t d_v = 64;
+    index_t n_slots = 1;
+    HeadMap head_map = HeadMap::grouped;
+    index_t padding = 0;  ///< of strides, a multiple of 4
+
+    [[nodiscard]] index_t n_heads_v() const { return n_heads_k * heads_per_group; }
+};
+
+/// Inputs of a call and the states before it. S: what states are stored as.
+template <class S = float>
+struct ChunkProblem {
+    ChunkProblem(const ChunkSizes& s, unsigned seed) : sizes(s), generator(seed) {
+        q = unit_rows(s.n_tokens * s.n_heads_k, s.d_k);
+        k = unit_rows(s.n_tokens * s.n_heads_k, s.d_k);
+        v = uniform(s.n_tokens * s.n_heads_v() * s.d_v, -1, 1);
+        decay_log = uniform(s.n_tokens * s.n_heads_v(), -2, 0);
+        for (float& g : decay_log) g = generator() % 3 == 0 ? g : g * 0.02F;
+        beta = uniform(s.n_tokens * s.n_heads_v(), 0.05, 0.95);
+        for (const float x : uniform(s.n_slots * s.n_heads_v() * s.d_k * s.d_v, -1, 1))
+            state.push_back(from_float<S>(x));
+    }
+
+    [[nodiscard]] std::vector<float> uniform(index_t n, double low, double high) {
+        std::vector<float> values(static_cast<std::size_t>(n));
+        for (float& x : values) {
+            const double unit = static_cast<double>(generator()) / 4294967296.0;
+            x = static_cast<float>(low + (high - low) * unit);
+        }
+        return values;
+    }
+    [[nodiscard]] std::vector<float> unit_rows(index_t n, index_t d) {
+        std::vector<float> values = uniform(n * d, -1, 1);
+        for (auto row = values.begin(); row != values.end(); row += d) {
+            double sum = 0.0;
+            for (auto x = row; x != row + d; ++x)
+                sum += static_cast<double>(*x) * static_cast<double>(*x);
+            for (auto x = row; x != row + d; ++x)
+                *x = static_cast<float>(static_cast<double>(*x) / std::sqrt(sum));
+        }
+        return values;
+    }
+
+    ChunkSizes sizes;
+    std::mt19937 generator;
+    std::vector<float> q, k, v, decay_log, beta;
+    std::vector<S> state;
+    std::vector<SequenceSpan> sequences;
+    double scale = 0.0;
+};
+
+/// Outputs [n_tokens, H_v, d_v] and states [n_slots, H_v, d_k, d_v].
+template <class T, class S = T>
+using ChunkResult = std::pair<std::vector<T>, std::vector<S>>;
+
+/// A number that stands for an output that nobody writes.
+inline constexpr float kUntouched = -77.0F;
+
+/// The call on the device, with so many bytes of scratch, or as many as it asks for.
+template <class S>
+ChunkResult<float, S> run_chunked(const ChunkProblem<S>& problem,
+                                  std::optional<index_t> scratch_bytes = {}) {
+    const ChunkSizes& s = problem.sizes;
+    const Shape<3> keys{s.n_tokens, s.n_heads_k, s.d_k};
+    const Shape<3> values{s.n_tokens, s.n_heads_v(), s.d_v};
+    DeviceTensor<float, 3> q(keys, problem.q, s.padding);
+    DeviceTensor<float, 3> k(keys, problem.k, s.padding);
+    DeviceTensor<float, 3> v(values, problem.v, s.padding);
+    DeviceTensor<float, 2> decay_log({s.n_tokens, s.n_heads_v()}, problem.decay_log, s.padding);
+    DeviceTensor<float, 2> beta({s.n_tokens, s.n_heads_v()}, problem.beta, s.padding);
+    DeviceTensor<S, 4> state({s.n_slots, s.n_heads_v(), s.d_k, s.d_v}, problem.state, s.padding);
+    const std::vector<float> untouched(problem.v.size(), kUntouched);
+    DeviceTensor<float, 3> output(values, untouched, s.padding);
+    DeltaRuleArgs<float> args{.q = q.cview(),
+                              .k = k.cview(),
+                              .v = v.cview(),
+                              .decay_log = decay_log.cview(),
+                              .beta = beta.cview(),
+                              .state = state.view(),
+                              .output = output.view(),
+                              .sequences = {},
+                              .head_map = s.head_map,
+                              .scale = problem.scale};
+    REQUIRE(cuda::chunked_delta_rule_fits(args));
+    const index_t bytes =
+        scratch_bytes.value_or(cuda::chunked_scratch_bytes(args, problem.sequences));
+    DeviceTensor<std::byte, 1> scratch({bytes});
+    cuda::chunked_delta_rule(args, problem.sequences,
+                             {scratch.data(), static_cast<std::size_t>(bytes)}, nullptr);
+    return {output.download(), state.download()};
+}
+
+/// The same by the oracle, in double. What nobody writes is `kUntouched` here too.
+template <class S>
+ChunkResult<double> run_oracle(const ChunkProblem<S>& problem) {
+    const ChunkSizes& s = problem.sizes;
+    const auto doubles = [](const auto& values) {
+        std::vector<double> result;
+        for (const auto x : values) result.push_back(static_cast<double>(to_float(x)));
+        return result;
+    };
+    const auto q = doubles(problem.q), k = doubles(problem.k), v = doubles(problem.v);
+    const auto decay_log = doubles(problem.decay_log), beta = doubles(problem.beta);
+    std::vector<double> state = doubles(problem.state);
+    std::vector<double> output(v.size(), static_cast<double>(kUntouched));
+    std::vector<SequenceSpan> sequences;
+    for (const SequenceSpan& sequence : problem.sequences) {
+        if (!is_padding(sequence)) sequences.push_back(sequence);
+    }
+    const Shape<3> keys{s.n_tokens, s.n_heads_k, s.d_k};
+    const Shape<3> values{s.n_tokens, s.n_heads_v(), s.d_v};
+    const DeltaRuleArgs<double> args{
+        .q = {q.data(), keys},
+        .k = {k.data(), keys},
+        .v = {v.data(), values},
+        .decay_log = {decay_log.data(), {s.n_tokens, s.n_heads_v()}},
+        .beta = {beta.data(), {s.n_tokens, s.n_heads_v()}},
+        .state = {state.data(), {s.n_slots, s.n_heads_v(), s.d_k, s.d_v}},
+        .output = {output.data(), values},
+        .sequences = sequences,
+        .head_map = s.head_map,
+        .scale = problem.scale,
+        .mode = ScanMode::recurrent};
+    ReferenceBackend backend;
+    delta_rule(backend, args, {});
+    return {output, state};
+}
+
+/// Operands of products are rounded to bfloat16, by at most 2^-9 of themselves, once; a result is
+/// sums of such products that are rounded four times on their way (state and key, u and key, u and
+/// P). The errors of the terms are independent, so relative to the result they do not grow with the
+/// number of terms: the root mean square error stays below 4 x 2^-9 of it. The rest, inverse and
+/// gates, adds less than 2^-14.
+inline constexpr double kChunkBound = 4 * 0x1p-9;
+
+/// Results are within the bound: as a whole; and every row, of a head's outputs or state, within
+/// twice it, of its own norm or of the root mean square row where it is smaller than that: the sum
+/// over d elements varies by sqrt(2 / d) of itself. `storage`: what a state's type rounds.
+template <class S>
+void check_chunked(const ChunkResult<float, S>& actual, const ChunkResult<double>& expected,
+                   index_t d_v) {
+    const auto check = [&](const auto& a, const std::vector<double>& e, double bound) {
+        std::vector<double> values;
+        for (const auto x : a) values.push_back(static_cast<double>(to_float(x)));
+        CHECK(relative_rms(values, e) <= bound);
+        double square = 0.0;
+        double n_rows = 0.0;
+        std::vector<std::pair<double, double>> rows;  // squares of error and size
+        for (std::size_t first = 0; first < e.size(); first += static_cast<std::size_t>(d_v)) {
+            double error = 0.0;
+            double size = 0.0;
+            for (std::size_t i = first; i < first + static_cast<std::size_t>(d_v); ++i) {
+                error += (values[i] - e[i]) * (values[i] - e[i]);
+                size += e[i] * e[i];
+            }
+            rows.emplace_back(error, size);
+            square += size;
+            n_rows += 1.0;
+        }
+        double worst = 0.0;
+        for (const auto& [error, size] : rows) {
+            const double ratio = std::sqrt(error / std::max(size, square / n_rows));
+            if (!(ratio <= worst)) worst = ratio;
+        }
+        if (square > 0.0) CHECK(worst <= 2 * bound);
+    };
+    const double storage = dtype_v<S> == DType::bf16  ? 0x1p-9
+                           : dtype_v<S> == DType::f16 ? 0x1p-12
+                                                      : 0.0;
+    check(actual.first, expected.first, kChunkBound);
+    check(actual.second, expected.second, std::hypot(kChunkBound, storage));
+}
+
+/// The problem under every schedule, against the oracle.
+template <class S>
+ChunkResult<float, S> check_problem(const ChunkProblem<S>& problem,
+                                    std::optional<index_t> scratch_bytes = {}) {
+    const auto actual = for_each_schedule([&] { return run_chunked(problem, scratch_bytes); });
+    check_chunked<S>(actual, run_oracle(problem), problem.sizes.d_v);
+    return actual;
+}
+
+}  // namespace deltanet::test
