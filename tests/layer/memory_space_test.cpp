@@ -12,6 +12,8 @@ using namespace deltanet::test;
 
 namespace {
 
+using ProgramRunner = ProgramRunnerOf<LayerBackend<>, ReferenceLinear>;
+
 using HostLayer = DeltaNetLayer<LayerBackend<>, ReferenceLinear>;
 using GuardedLayer = DeltaNetLayer<GuardedBackend, GuardedLinear>;
 

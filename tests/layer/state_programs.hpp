@@ -6,8 +6,9 @@
 
 #include "slot_programs.hpp"
 #include "support/compare.hpp"
-#include "support/layer_fixture.hpp"
-#include <deltanet/deltanet.hpp>
+#include "support/random_layer.hpp"
+#include <deltanet/state_blob.hpp>
+#include <deltanet/state_exchange.hpp>
 
 #include <random>
 #include <utility>
@@ -296,7 +297,5 @@ class ProgramRunnerOf {
     Seen seen_[n_slots];
     int next_token_ = 1;
 };
-
-using ProgramRunner = ProgramRunnerOf<LayerBackend<>, ReferenceLinear>;
 
 }  // namespace deltanet::test
