@@ -30,19 +30,25 @@ inline constexpr int kDiagonalBlock = kTile * kDiagonalRow + 8;
 
 /// Gates of one value head's tokens.
 struct PrepareGates {
-    float high[kChunk], low[kChunk];  ///< log2(e) G_i
+    alignas(16) float high[kChunk], low[kChunk];  ///< log2(e) G_i
     float beta[kChunk];
+};
+
+/// A of one value head.
+struct PrepareMatrix {
+    /// The tiles below the diagonal, and on it those of the inverse.
+    Tile high[kLowerTiles];
+    Tile low[kLowerTiles];
+    alignas(16) float diagonal[kTokenTiles][kDiagonalBlock];
 };
 
 template <int Dk>
 struct PrepareShared {
-    TokenRows<Dk> k;
-    TokenRows<Dk> q;
-    /// The tiles of A below the diagonal, and on it those of the inverse.
-    Tile high[kLowerTiles];
-    Tile low[kLowerTiles];
-    alignas(16) float diagonal[kTokenTiles][kDiagonalBlock];  ///< of A
-    PrepareGates gates[kPrepareWarps];                        ///< of as many value heads
+    union {
+        KeyRecord<Dk> rows;  ///< until they have been multiplied
+        PrepareMatrix a;
+    };
+    PrepareGates gates[kPrepareWarps];  ///< of as many value heads
 };
 
 /// Rows of floats -> 16 rows of tiles, to shared memory and to the record. A half-warp reads 8 rows
@@ -64,8 +70,8 @@ __device__ __forceinline__ void prepare_rows(const float* rows, index_t stride, 
                                            ptx::to_bf16x2(scale * x.z, scale * x.w));
             const int matrix = half + (lane >> 4) * 2;
             const int word = (lane & 15) * 2;
-            *reinterpret_cast<uint2*>(&shared[warp][c].words[matrix][word]) = words;
-            *reinterpret_cast<uint2*>(&record[warp][c].words[matrix][word]) = words;
+            store64(&shared[warp][c].words[matrix][word], words);
+            store64(&record[warp][c].words[matrix][word], words);
         }
     }
 }
@@ -78,39 +84,43 @@ __device__ __forceinline__ void prepare_gates(const ChunkArgs& args, index_t fir
     constexpr double log2_e = 1.4426950408889634;
     /// Below this e^g is 0 in float32, and stays 0 with any other decay.
     constexpr float least = -200.0F;
-    double sums[2];
+    float beta[2] = {};
+    double sums[2] = {};
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
         const int token = lane * 2 + i;
-        float decay_log = 0.0F;
-        float beta = 0.0F;
-        if (token < n_tokens) {
-            decay_log = *args.decay_log.ptr(first_token + token, head);
-            beta = *args.beta.ptr(first_token + token, head);
-        }
+        if (token >= n_tokens) break;
+        beta[i] = *args.beta.ptr(first_token + token, head);
+        float decay_log = *args.decay_log.ptr(first_token + token, head);
         if (decay_log < least) decay_log = least;  // NaN stays
         sums[i] = log2_e * static_cast<double>(decay_log);
-        gates.beta[token] = beta;
     }
     sums[1] += sums[0];
     double before = sums[1];
 #pragma unroll
-    for (int distance = 1; distance < 32; distance *= 2) {
+    for (int distance = 1; distance < lanes_per_warp; distance *= 2) {
         const double other = __shfl_up_sync(all_lanes, before, static_cast<unsigned>(distance));
         if (lane >= distance) before += other;
     }
-    const double total = __shfl_sync(all_lanes, before, 31);
+    const double total = __shfl_sync(all_lanes, before, lanes_per_warp - 1);
     before -= sums[1];
+    float high[2], low[2], read[2], write[2];
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-        const int token = lane * 2 + i;
         const double sum = before + sums[i];
-        const auto high = static_cast<float>(sum);
-        gates.high[token] = high;
-        gates.low[token] = static_cast<float>(sum - static_cast<double>(high));
-        record.read[token] = exp2f(high);
-        record.write[token] = exp2f(static_cast<float>(total - sum));
+        high[i] = static_cast<float>(sum);
+        low[i] = static_cast<float>(sum - static_cast<double>(high[i]));
+        read[i] = exp2f(high[i]);
+        write[i] = exp2f(static_cast<float>(total - sum));
     }
+    const auto store = [lane](float* to, const float(&pair)[2]) {
+        store64(to + lane * 2, make_float2(pair[0], pair[1]));
+    };
+    store(gates.beta, beta);
+    store(gates.high, high);
+    store(gates.low, low);
+    store(record.read, read);
+    store(record.write, write);
 }
 
 /// The l-th tile of a lower triangle.
@@ -121,22 +131,23 @@ struct LowerTile {
 };
 
 /// A and P of one tile: P to the record; A to shared memory, on the diagonal as floats.
-template <int Dk>
 __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& qk,
-                                             const PrepareGates& gates, PrepareShared<Dk>& shared,
+                                             const PrepareGates& gates, PrepareMatrix& shared,
                                              HeadRecord& record, int lane) {
     const LowerTile at(l);
+    const int row = at.i * kTile + (lane >> 2);
+    const float beta[2] = {gates.beta[row], gates.beta[row + 8]};
     Sums a = kk;
     Sums p = qk;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            const int i = at.i * kTile + (lane >> 2) + (e >> 1) * 8;
+            const int i = row + (e >> 1) * 8;
             const int j = at.j * kTile + n * 8 + (lane & 3) * 2 + (e & 1);
             const float exponent = (gates.high[i] - gates.high[j]) + (gates.low[i] - gates.low[j]);
             const float decay = exp2f(j <= i ? exponent : 0.0F);
-            a.half[n][e] = j < i ? gates.beta[i] * (decay * a.half[n][e]) : 0.0F;
+            a.half[n][e] = j < i ? beta[e >> 1] * (decay * a.half[n][e]) : 0.0F;
             p.half[n][e] = j <= i ? decay * p.half[n][e] : 0.0F;
         }
     }
@@ -144,10 +155,10 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
     if (at.i == at.j) {
 #pragma unroll
         for (int w = 0; w < 4; ++w) {
-            const int row = (lane >> 2) + (w & 1) * 8;
-            const int column = (w >> 1) * 8 + (lane & 3) * 2;
-            *reinterpret_cast<float2*>(&shared.diagonal[at.i][row * kDiagonalRow + column]) =
-                make_float2(a.half[w >> 1][(w & 1) * 2], a.half[w >> 1][(w & 1) * 2 + 1]);
+            const int i = (lane >> 2) + (w & 1) * 8;
+            const int j = (w >> 1) * 8 + (lane & 3) * 2;
+            store64(&shared.diagonal[at.i][i * kDiagonalRow + j],
+                    make_float2(a.half[w >> 1][(w & 1) * 2], a.half[w >> 1][(w & 1) * 2 + 1]));
         }
     } else {
         const SplitLeft split = split_tile(a);
@@ -157,8 +168,7 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
 }
 
 /// Inverts the blocks of I + A on the diagonal, a thread for each of their columns.
-template <int Dk>
-__device__ __forceinline__ void invert_diagonal(PrepareShared<Dk>& shared, int thread) {
+__device__ __forceinline__ void invert_diagonal(PrepareMatrix& shared, int thread) {
     const int block = thread / kTile;
     const int column = thread % kTile;
     const float* const a = shared.diagonal[block];
@@ -168,7 +178,7 @@ __device__ __forceinline__ void invert_diagonal(PrepareShared<Dk>& shared, int t
         x[i] = i == column ? 1.0F : 0.0F;
 #pragma unroll
         for (int m = 0; m < i; m += 4) {
-            const float4 row = *reinterpret_cast<const float4*>(a + i * kDiagonalRow + m);
+            const auto row = load128(a + i * kDiagonalRow + m);
             x[i] -= row.x * x[m];
             if (m + 1 < i) x[i] -= row.y * x[m + 1];
             if (m + 2 < i) x[i] -= row.z * x[m + 2];
@@ -199,8 +209,7 @@ __device__ __forceinline__ void store_inverse(int i, int j, Sums tile, const Pre
 }
 
 /// A row of tiles of the inverse, from the diagonal to the left, by one warp.
-template <int Dk>
-__device__ __forceinline__ void invert_row(int i, const PrepareShared<Dk>& shared,
+__device__ __forceinline__ void invert_row(int i, const PrepareMatrix& shared,
                                            const PrepareGates& gates, HeadRecord& record,
                                            int lane) {
     SplitLeft row[kTokenTiles];  // T_ij, by i - j
@@ -238,7 +247,7 @@ __device__ __forceinline__ void invert_row(int i, const PrepareShared<Dk>& share
 /// Grid (chunks of the window, its key heads, sequences), kPrepareThreads threads, dynamic shared
 /// memory of PrepareShared<Dk>.
 template <int Dk>
-__global__ void __launch_bounds__(kPrepareThreads)
+__global__ void __launch_bounds__(kPrepareThreads, 3)
     chunk_prepare(const __grid_constant__ ChunkArgs args) {
     auto& shared = shared_storage<PrepareShared<Dk>>();
     const int thread = static_cast<int>(threadIdx.x);
@@ -257,10 +266,10 @@ __global__ void __launch_bounds__(kPrepareThreads)
     HeadRecord* const heads = args.head_records + record * args.heads_per_group;
     const int head_k = args.window.first_key_head + key_head;
 
-    prepare_rows<Dk>(args.k.ptr(first_token, head_k), args.k.stride(0), n_tokens, 1.0F, shared.k,
-                     keys.k, warp, lane);
+    prepare_rows<Dk>(args.k.ptr(first_token, head_k), args.k.stride(0), n_tokens, 1.0F,
+                     shared.rows.k, keys.k, warp, lane);
     prepare_rows<Dk>(args.q.ptr(first_token, head_k), args.q.stride(0), n_tokens, args.scale,
-                     shared.q, keys.q, warp, lane);
+                     shared.rows.q, keys.q, warp, lane);
 
     constexpr int tiles_per_warp = (kLowerTiles + kPrepareWarps - 1) / kPrepareWarps;
     Sums kk[tiles_per_warp] = {};
@@ -282,23 +291,24 @@ __global__ void __launch_bounds__(kPrepareThreads)
                 const LowerTile at(l);
 #pragma unroll
                 for (int c = 0; c < Dk / kTile; ++c) {
-                    const Right right = load_right(shared.k[at.j][c], lane);
-                    multiply(kk[b], load_left(shared.k[at.i][c], lane), right);
-                    multiply(qk[b], load_left(shared.q[at.i][c], lane), right);
+                    const Right right = load_right(shared.rows.k[at.j][c], lane);
+                    multiply(kk[b], load_left(shared.rows.k[at.i][c], lane), right);
+                    multiply(qk[b], load_left(shared.rows.q[at.i][c], lane), right);
                 }
             }
+            __syncthreads();  // the rows are done with, A takes their place
         }
         const PrepareGates& gates = shared.gates[member % kPrepareWarps];
 #pragma unroll
         for (int b = 0; b < tiles_per_warp; ++b) {
             const int l = warp + b * kPrepareWarps;
             if (l >= kLowerTiles) break;
-            prepare_tile(l, kk[b], qk[b], gates, shared, heads[member], lane);
+            prepare_tile(l, kk[b], qk[b], gates, shared.a, heads[member], lane);
         }
         __syncthreads();  // A is there
-        if (thread < kChunk) invert_diagonal(shared, thread);
+        if (thread < kChunk) invert_diagonal(shared.a, thread);
         __syncthreads();  // and its inverse on the diagonal
-        invert_row(warp, shared, gates, heads[member], lane);
+        invert_row(warp, shared.a, gates, heads[member], lane);
     }
 }
 

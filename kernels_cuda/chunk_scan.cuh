@@ -18,6 +18,8 @@
 
 #include "chunk_tiles.cuh"
 
+#include <type_traits>
+
 namespace deltanet::cuda {
 
 /// Value columns of a warp.
@@ -66,6 +68,26 @@ __device__ __forceinline__ void for_each_element(ScanState<Dk>& state, int lane,
         for_each_element(state.tiles[c], lane, [&](int column, int channel, float& element) {
             f(c * kTile + channel, column, element);
         });
+    }
+}
+
+/// An element of a state, as it is stored.
+template <class S>
+__device__ __forceinline__ float read_element(S stored) {
+    if constexpr (std::is_same_v<S, float>) {
+        return stored;
+    } else {
+        return ptx::to_float(stored);
+    }
+}
+template <class S>
+__device__ __forceinline__ S rounded_element(float value) {
+    if constexpr (std::is_same_v<S, float>) {
+        return value;
+    } else if constexpr (std::is_same_v<S, bf16>) {
+        return ptx::to_bf16(value);
+    } else {
+        return ptx::to_f16(value);
     }
 }
 
@@ -236,17 +258,24 @@ class ScanWarp {
         copy_async<threads>(shared_.head,
                             args_.head_records[record * args_.heads_per_group + member_], thread_);
         const int n_tokens = tokens_of(chunk);
+        const int column = column_of_piece();
         const float* const values = args_.v.ptr(first_token(chunk), head_, first_value_);
 #pragma unroll
         for (int i = 0; i < kChunk; i += 8) {
-            const int token = i + lane_ / 4;
-            const int column = lane_ % 4 * 4;
+            const int token = i + row_of_piece();
             const bool exists = token < n_tokens;
             ptx::cp_async_or_zero<16>(&shared_.values[token][column_ + column],
                                       values + (exists ? token : 0) * args_.v.stride(0) + column,
                                       exists);
         }
     }
+
+    /// How a warp moves 8 rows of its 16 columns, 16 bytes a lane: 4 lanes a row, and 8 lanes,
+    /// which shared memory serves together, rows n and n + 4, which are half of the banks apart.
+    [[nodiscard]] __device__ __forceinline__ int row_of_piece() const {
+        return lane_ / 8 + lane_ / 4 % 2 * 4;
+    }
+    [[nodiscard]] __device__ __forceinline__ int column_of_piece() const { return lane_ % 4 * 4; }
 
     /// Outputs go through the place of the warp's values, so that 4 lanes store 64 bytes of a row.
     __device__ __forceinline__ void store_outputs(int chunk, ScanSums& o) {
@@ -259,11 +288,10 @@ class ScanWarp {
         __syncwarp();
         const int n_tokens = tokens_of(chunk);
         float* const output = args_.output.ptr(first_token(chunk), head_, first_value_);
-        const int column = lane_ % 4 * 4;
+        const int column = column_of_piece();
 #pragma unroll
         for (int i = 0; i < kChunk; i += 8) {
-            // 8 lanes read rows n and n + 4, which are half of the banks apart.
-            const int token = i + lane_ / 8 + lane_ / 4 % 2 * 4;
+            const int token = i + row_of_piece();
             if (token < n_tokens) {
                 store128(output + token * args_.output.stride(0) + column,
                          load128(&shared_.values[token][column_ + column]));
@@ -285,7 +313,7 @@ class ScanWarp {
         } else {
             visit_state(args_.state, entry_.slot, head_, first_value_, [&](const auto* columns) {
                 for_each_element(state_, lane_, [&](int channel, int column, float& element) {
-                    element = to_float(columns[channel * args_.state.row_stride + column]);
+                    element = read_element(columns[channel * args_.state.row_stride + column]);
                 });
             });
         }
@@ -302,7 +330,8 @@ class ScanWarp {
         } else {
             visit_state(args_.state, entry_.slot, head_, first_value_, [&]<class S>(S* columns) {
                 for_each_element(state_, lane_, [&](int channel, int column, float& element) {
-                    columns[channel * args_.state.row_stride + column] = from_float<S>(element);
+                    columns[channel * args_.state.row_stride + column] =
+                        rounded_element<S>(element);
                 });
             });
         }
@@ -348,8 +377,7 @@ class ScanWarp {
 /// Grid (d_v / Columns, the window's key heads times r, sequences), two threads for each of
 /// Columns, dynamic shared memory of ScanShared<Dk, Columns>.
 template <int Dk, int Columns>
-__global__ void __launch_bounds__(Columns * 2, 2)
-    chunk_scan(const __grid_constant__ ChunkArgs args) {
+__global__ void __launch_bounds__(Columns * 2) chunk_scan(const __grid_constant__ ChunkArgs args) {
     ScanWarp<Dk, Columns>(args, shared_storage<ScanShared<Dk, Columns>>(),
                           static_cast<int>(threadIdx.x))
         .run();

@@ -144,22 +144,28 @@ void launch_scan(const ChunkArgs& args, cudaStream_t stream) {
            dim3(Columns * 2), static_cast<index_t>(sizeof(ScanShared<Dk, Columns>)), stream, args);
 }
 
-/// Columns of a block change nothing but the speed: wide blocks copy less, narrow ones are more.
+/// The widest blocks that are enough for all multiprocessors: wide ones read less, since the warps
+/// of a block share the records. Which it is changes no bit.
+template <int Dk, int Columns>
+void launch_scan_up_to(const ChunkArgs& args, index_t multiprocessors, cudaStream_t stream) {
+    constexpr int least_columns = 32;
+    const index_t d_v = args.v.size(2);
+    const index_t heads =
+        index_t{args.window.n_key_heads} * args.heads_per_group * args.sequences.count;
+    if (Columns == least_columns ||
+        (d_v % Columns == 0 && heads * (d_v / Columns) >= multiprocessors)) {
+        launch_scan<Dk, Columns>(args, stream);
+    } else {
+        launch_scan_up_to<Dk, std::max(Columns / 2, least_columns)>(args, multiprocessors, stream);
+    }
+}
+
 template <int Dk>
 void launch_window(const ChunkArgs& args, index_t multiprocessors, cudaStream_t stream) {
     launch(chunk_prepare<Dk>,
            grid_of(args.window.n_chunks, args.window.n_key_heads, args.sequences.count),
            dim3(kPrepareThreads), static_cast<index_t>(sizeof(PrepareShared<Dk>)), stream, args);
-    constexpr int wide = 64;
-    constexpr int narrow = 32;
-    const index_t d_v = args.v.size(2);
-    const index_t heads =
-        index_t{args.window.n_key_heads} * args.heads_per_group * args.sequences.count;
-    if (d_v % wide == 0 && heads * (d_v / wide) >= multiprocessors) {
-        launch_scan<Dk, wide>(args, stream);
-    } else {
-        launch_scan<Dk, narrow>(args, stream);
-    }
+    launch_scan_up_to<Dk, 128>(args, multiprocessors, stream);
 }
 
 void launch_window(const ChunkArgs& args, index_t multiprocessors, cudaStream_t stream) {

@@ -3,7 +3,7 @@
 #include "runtime_api.hpp"
 
 #include "device_memory.hpp"
-#include "findings.hpp"
+#include "launch_log.hpp"
 #include "metrics.hpp"
 #include "shadow.hpp"
 
@@ -121,6 +121,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, void (*
     if (const cudaError_t error = check_launch(config, kernel); error != cudaSuccess) {
         return note(error);
     }
+    log_launch(kernel, config.blockDim.x * config.blockDim.y * config.blockDim.z,
+               config.dynamicSmemBytes);
     Grid grid{config.gridDim, config.blockDim, config.dynamicSmemBytes,
               run_thread,     arguments.get(), argument_bytes};
     return submit(config.stream, [grid, arguments] {
