@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The delta rule of a call: which kernel each sequence takes, and the launches of all but the
-/// chunked one. Sequences that append become pending; others have what was pending folded first and
-/// then run to a state that is written.
+/// chunked one. Sequences that append become pending, in float32; others have what was pending
+/// folded first and then run to a state that is written: long ones in chunks where there is a
+/// kernel for their heads, the others token by token. The choice looks at one sequence alone, so
+/// that its bits do not depend on the batch around it.
+#include "chunked_delta_rule.hpp"
 #include "delta_pending.cuh"
 #include "delta_recurrent.cuh"
 #include "launch.cuh"
 #include <deltanet/cuda/ops.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace deltanet::cuda {
 namespace {
 
 constexpr const char* kName = "cuda::delta_rule";
+
+/// A sequence of so many tokens is done in chunks. By the model of docs/cuda_step.md: a token of
+/// the recurrent kernel takes some 250 cycles, a chunk of 64 about as long as 30 of them.
+constexpr index_t kChunkedFrom = 32;
 
 template <class S>
 struct Type {
@@ -168,21 +176,49 @@ void launch_recurrent(const SequenceTable& table, const StateView<float>& states
     });
 }
 
-/// Padding too, whose outputs become 0; a resumed sequence without tokens has nothing to do.
-[[nodiscard]] bool is_recurrent(const SequenceSpan& s, const PendingStep& step) {
-    if (is_padding(s)) return s.n_tokens > 0;
-    return !step.appends && (s.n_tokens > 0 || s.start == Start::fresh);
+enum class Form : std::uint8_t { nothing, recurrent, chunked };
+
+/// What runs the tokens that do not become pending. Padding is recurrent: its outputs become 0.
+[[nodiscard]] Form form_of(const SequenceSpan& s, const DeltaRuleArgs<float>& args) {
+    if (is_padding(s)) return s.n_tokens > 0 ? Form::recurrent : Form::nothing;
+    if (pending_step(s, args.pending.capacity()).appends) return Form::nothing;
+    if (s.n_tokens == 0) return s.start == Start::fresh ? Form::recurrent : Form::nothing;
+    const bool is_long = args.mode == ScanMode::chunked ||
+                         (args.mode == ScanMode::automatic && s.n_tokens >= kChunkedFrom);
+    return is_long && chunked_delta_rule_fits(args) ? Form::chunked : Form::recurrent;
+}
+
+/// f(sequences) with those that are done in chunks, as many as a launch takes at a time.
+template <class F>
+void for_each_chunked(const DeltaRuleArgs<float>& args, const F& f) {
+    std::array<SequenceSpan, SequenceTable::kCapacity> group;
+    std::size_t n = 0;
+    for (const SequenceSpan& s : args.sequences) {
+        if (form_of(s, args) != Form::chunked) continue;
+        group[n++] = s;
+        if (n == group.size()) {
+            f(std::span<const SequenceSpan>(group));
+            n = 0;
+        }
+    }
+    if (n > 0) f(std::span<const SequenceSpan>(group).first(n));
 }
 
 }  // namespace
 
-index_t delta_rule_scratch_bytes(const DeltaRuleArgs<float>& /*args*/) { return 0; }
-
-index_t delta_rule_scratch_bytes(index_t /*d_k*/, index_t /*d_v*/, index_t /*heads_per_group*/) {
-    return 0;
+index_t delta_rule_scratch_bytes(const DeltaRuleArgs<float>& args) {
+    index_t bytes = 0;
+    for_each_chunked(args, [&](std::span<const SequenceSpan> sequences) {
+        bytes = std::max(bytes, chunked_scratch_bytes(args, sequences));
+    });
+    return bytes;
 }
 
-void delta_rule(const DeltaRuleArgs<float>& args, std::span<std::byte> /*scratch*/,
+index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v, index_t heads_per_group) {
+    return chunked_scratch_bytes(d_k, d_v, heads_per_group);
+}
+
+void delta_rule(const DeltaRuleArgs<float>& args, std::span<std::byte> scratch,
                 cudaStream_t stream) {
     check_sizes(args.k.size(2), args.v.size(2));
     with_storage(args.state, [](auto) {});  // refuses what there is no kernel for
@@ -200,10 +236,13 @@ void delta_rule(const DeltaRuleArgs<float>& args, std::span<std::byte> /*scratch
         });
     for_each_table(
         args.sequences, capacity,
-        [&](const SequenceSpan& s) { return is_recurrent(s, pending_step(s, capacity)) ? 1 : 0; },
+        [&](const SequenceSpan& s) { return form_of(s, args) == Form::recurrent ? 1 : 0; },
         [&](const SequenceTable& table, std::span<const SequenceSpan* const>) {
             launch_recurrent(table, args.state, args.decay_log.per_channel(), delta, stream);
         });
+    for_each_chunked(args, [&](std::span<const SequenceSpan> sequences) {
+        chunked_delta_rule(args, sequences, scratch, stream);
+    });
 }
 
 void fold_pending(const StateView<float>& states, const PendingUpdates<float>& pending,

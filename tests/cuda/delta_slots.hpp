@@ -20,6 +20,7 @@ struct DeltaSizes {
     HeadMap map = HeadMap::grouped;
     ScanMode mode = ScanMode::automatic;
     index_t padding = 0, misalign = 0;  ///< of the device's tensors
+    double extra_bound = 0.0;           ///< of kernels that multiply rounded numbers
 
     [[nodiscard]] index_t n_heads_v() const { return n_heads_k * r; }
 };
@@ -123,7 +124,7 @@ class DeltaSlots {
     }
 
     [[nodiscard]] double bound() const {
-        return (s.capacity > 0 ? 2.0 : 1.0) * delta_bound<S>(s.d_k);
+        return (s.capacity > 0 ? 2.0 : 1.0) * delta_bound<S>(s.d_k) + s.extra_bound;
     }
 
     DeltaSizes s;

@@ -45,8 +45,7 @@ TEMPLATE_TEST_CASE("delta_rule traffic: a written state is read once and written
     for (const index_t n : {1, 4}) {
         const auto traffic = traffic_of_step<TestType>(kLayer, n, 0);
         if (!traffic) return;
-        const auto [n_heads_k, r, d_k, d_v, slots, capacity, channels, map, mode, pad, misalign] =
-            kLayer;
+        const index_t n_heads_k = kLayer.n_heads_k, d_k = kLayer.d_k, d_v = kLayer.d_v;
         const index_t n_heads_v = kLayer.n_heads_v();
         const index_t state = n_heads_v * d_k * d_v * static_cast<index_t>(sizeof(TestType));
         const index_t blocks = n_heads_v * (d_v / 64);
