@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Which kernels a program launched, for gates/check_launches.py: every kernel that nvcc compiles is
-/// one that some test runs, with the block and the shared memory that the gates reckon with.
+/// Which kernels a program launched, for gates/check_launches.py: every kernel that nvcc compiles
+/// is one that some test runs, with the block and the shared memory that the gates reckon with.
 #pragma once
 
 #include <cstddef>
