@@ -27,10 +27,13 @@ TEST_CASE("cuda chunks: head sizes and groups") {
         Start start;
     };
     unsigned seed = 10;
+    // Between them and the other cases all kernels: each d_k with blocks of 32, 64 and 128 columns.
     for (const Case& c : {Case{70, 1, 2, 128, 128, HeadMap::grouped, Start::resume},
                           Case{20, 2, 2, 128, 128, HeadMap::tiled, Start::fresh},
+                          Case{7, 1, 1, 128, 64, HeadMap::grouped, Start::resume},
                           Case{66, 1, 1, 96, 192, HeadMap::grouped, Start::resume},
                           Case{17, 2, 2, 96, 192, HeadMap::tiled, Start::resume},
+                          Case{9, 1, 4, 96, 128, HeadMap::grouped, Start::resume},
                           Case{30, 2, 3, 64, 64, HeadMap::tiled, Start::resume},
                           Case{65, 2, 2, 64, 64, HeadMap::grouped, Start::resume},
                           Case{33, 1, 4, 64, 64, HeadMap::grouped, Start::fresh},
