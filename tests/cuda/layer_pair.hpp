@@ -22,12 +22,14 @@ using CudaLayer = DeltaNetLayer<CudaBackend, FloatLinear>;
 /// roundings add up like a walk, sqrt(400) of 2^-24 each, through the four steps of a layer that
 /// sum (projection, delta rule, norm, projection), and once more that for gates and exponentials.
 inline constexpr double kFloatBound = 8 * 20 * 0x1p-24;
-/// And where chunks multiply bfloat16: a product has two operands rounded by up to 2^-9 of them,
-/// and an output is made of products in four places (K S, the solve's keys, Q S and P U).
+/// And where chunks multiply bfloat16: a product has two operands rounded by up to 2^-8 of them,
+/// 2^-9 in the mean, and an output is made of products in four places (K S, the solve's keys, Q S
+/// and P U).
 inline constexpr double kChunkBound = 4 * 2 * 0x1p-9;
 
 /// Of a state that is stored as `dtype`, in addition: what both sides round may fall on two sides
-/// of a middle.
+/// of a middle, which is an error of 2^-8 of bfloat16 where it happens, and of half that at most
+/// over all elements.
 [[nodiscard]] constexpr double storage_bound(DType dtype) {
     return dtype == DType::f32 ? 0.0 : dtype == DType::f16 ? 0x1p-12 : 0x1p-9;
 }

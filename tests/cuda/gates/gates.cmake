@@ -18,7 +18,7 @@ foreach(arch IN ITEMS 80 90 100 120)
   else()
     add_test(NAME cuda.gates.sm_${arch} COMMAND ${CMAKE_COMMAND} -E echo "skipped: nvcc was not found")
   endif()
-  set_tests_properties(cuda.gates.sm_${arch} PROPERTIES LABELS cuda TIMEOUT 600 SKIP_REGULAR_EXPRESSION "^skipped: ")
+  set_tests_properties(cuda.gates.sm_${arch} PROPERTIES LABELS cuda TIMEOUT 1500 SKIP_REGULAR_EXPRESSION "^skipped: ")
 endforeach()
 
 # Every kernel of the table is launched by some test.
@@ -27,4 +27,4 @@ list(TRANSFORM programs REPLACE "(.+)" "$<TARGET_FILE:\\1>")
 add_test(NAME cuda.gates.launches
          COMMAND Python3::Interpreter "${CMAKE_CURRENT_LIST_DIR}/check_launches.py" ${programs}
                  --work "${CMAKE_CURRENT_BINARY_DIR}/gates")
-set_tests_properties(cuda.gates.launches PROPERTIES LABELS cuda TIMEOUT 600)
+set_tests_properties(cuda.gates.launches PROPERTIES LABELS cuda TIMEOUT 1500)
