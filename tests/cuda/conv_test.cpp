@@ -136,9 +136,10 @@ TEST_CASE("conv_gates: a fresh start reads nothing of its slot") {
 }
 
 TEST_CASE("conv_gates: programs of steps, rollbacks and trees leave the oracle's states") {
-    for (const index_t width : {2, 4, 7}) {
+    for (const index_t width : {2, 3, 4, 5, 6, 7, 8}) {
         std::mt19937 random(static_cast<std::uint32_t>(234 + width));
         for (const index_t rollback : {0, 1, 6, 32}) {
+            if (rollback != 6 && width != 2 && width != 4 && width != 7) continue;
             constexpr index_t most = 40, n_slots = 3;
             const ConvSizes s{.n_tokens = n_slots * most,
                               .n_heads_k = 1,
@@ -197,6 +198,30 @@ TEST_CASE("conv_gates: more sequences than a launch takes, and gates without any
     check_call(call, s, sequences);
     ConvCall gates_alone(s, 237);
     check_call(gates_alone, s, {});
+}
+
+TEST_CASE("gates alone") {
+    const ConvSizes s{.n_tokens = 9,
+                      .n_heads_k = 2,
+                      .d_k = 4,
+                      .n_heads_v = 6,
+                      .d_v = 4,
+                      .width = 2,
+                      .bias = true};  // beta doubled
+    ConvCall call(s, 239);
+    const auto actual = for_each_schedule([&] {
+        ConvTensors<float, DeviceTensor> device(s, [](const auto& shape) {
+            return DeviceTensor<
+                float, static_cast<int>(std::tuple_size_v<std::remove_cvref_t<decltype(shape)>>)>(
+                shape, 1);
+        });
+        device.for_each_input(call.host, [](auto& to, auto& from) { to.upload(narrowed(from)); });
+        cuda::gates(device.args(s, {}).gates, nullptr);
+        return ConvResults{{}, {}, device.decay_log.download(), device.beta.download()};
+    });
+    ReferenceBackend backend;
+    deltanet::gates(backend, call.host.args(s, {}).gates);
+    check_gates(actual, call.host);
 }
 
 TEST_CASE("conv1d alone: without SiLU, and the bits of a norm afterwards") {

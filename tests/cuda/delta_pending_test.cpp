@@ -88,6 +88,20 @@ TEST_CASE("pending updates: published head sizes, group sizes, both head maps, s
     }
 }
 
+TEMPLATE_TEST_CASE("pending updates: chains and trees of wide heads", "", float, bf16, f16) {
+    const std::vector<index_t> parents = {-1, 0, 0, 1};
+    for (const index_t d_k : {128, 256}) {
+        DeltaSlots<TestType> slots({.r = 2, .d_k = d_k, .d_v = 24, .capacity = 6}, 257);
+        CAPTURE(d_k);
+        slots.step({{0, 2, 0}}, 2);
+        SequenceSpan tree{0, 4, 0};
+        tree.parents = parents;
+        slots.step({tree}, 4);
+        rollback(slots, 0, 4);
+        slots.step({{0, 5, 0}}, 5);  // folds
+    }
+}
+
 TEST_CASE("pending updates: the most tokens and the largest heads at once") {
     DeltaSlots<float> slots({.d_k = 256, .d_v = 32, .capacity = 32}, 253);
     slots.step({{0, 20, 0}}, 20);

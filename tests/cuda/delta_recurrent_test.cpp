@@ -62,7 +62,7 @@ TEMPLATE_TEST_CASE("delta_rule recurrent: every length around a stage, resumed a
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule recurrent: a decay for each key channel", "", float, bf16) {
+TEMPLATE_TEST_CASE("delta_rule recurrent: a decay for each key channel", "", float, bf16, f16) {
     struct {
         index_t d_k, d_v;
     } const sizes[] = {{20, 33}, {64, 64}, {128, 32}, {200, 16}};
