@@ -214,13 +214,16 @@ template <class T, int Rank>
     return aligned;
 }
 
+[[nodiscard]] bool has_kernel(index_t d_k, index_t d_v) noexcept {
+    return (d_k == 64 || d_k == 96 || d_k == 128) && d_v % 32 == 0;
+}
+
 }  // namespace
 
 bool chunked_delta_rule_fits(const DeltaRuleArgs<float>& args) noexcept {
-    const index_t d_k = args.k.size(2);
     const bool has_type = args.state.visit(
         []<class S>(const View<S, 4>&) noexcept { return !std::is_same_v<S, i8>; });
-    return (d_k == 64 || d_k == 96 || d_k == 128) && args.v.size(2) % 32 == 0 && has_type &&
+    return has_kernel(args.k.size(2), args.v.size(2)) && has_type &&
            !args.decay_log.per_channel() && has_aligned_rows(args.q) && has_aligned_rows(args.k) &&
            has_aligned_rows(args.v) && has_aligned_rows(args.output);
 }
@@ -231,6 +234,7 @@ index_t chunked_scratch_bytes(const DeltaRuleArgs<float>& args,
 }
 
 index_t chunked_scratch_bytes(index_t d_k, index_t d_v, index_t heads_per_group) noexcept {
+    if (!has_kernel(d_k, d_v)) return 0;
     return kWindowBytes + kWindowHeads * ChunkSizes(d_k, d_v, heads_per_group).carry_bytes();
 }
 

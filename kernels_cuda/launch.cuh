@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Starting kernels, and what becomes of CUDA's errors: deltanet::Error.
+/// Starting kernels.
 #pragma once
 
-#include <deltanet/config.hpp>
-#include <deltanet/error.hpp>
+#include <deltanet/cuda/error.hpp>
 
 #include <cuda_runtime.h>
-#include <string_view>
 #include <utility>
 
 namespace deltanet::cuda {
-
-/// Throws "<function>: <text of CUDA>" unless it is cudaSuccess.
-inline void check(cudaError_t error, std::string_view function) {
-    if (error == cudaSuccess) return;
-    static_cast<void>(cudaGetLastError());  // it would be reported by the next call too
-    detail::raise(detail::concat(function, ": ", cudaGetErrorString(error)));
-}
 
 /// Starts `kernel` in `stream` with `shared_bytes` of dynamic shared memory; nothing if the grid is
 /// empty. The arguments become the kernel's parameters as in a call.

@@ -63,4 +63,20 @@ void shift_rows(View<float, 2> y, index_t first, index_t count, cudaStream_t str
            y.data(), y.stride(0), y.size(1), first, count);
 }
 
+void round_rows(View<const float, 2> x, View<bf16, 2> y, cudaStream_t stream) {
+    if (x.empty()) return;
+    const bool to_fits =
+        reinterpret_cast<std::uintptr_t>(y.data()) % 8 == 0 && y.stride(0) % 4 == 0;
+    const RoundKernelArgs args{.input = x.data(),
+                               .input_row = x.stride(0),
+                               .output = y.data(),
+                               .output_row = y.stride(0),
+                               .n = x.size(1),
+                               .vector = fits_vectors(x.data(), x.stride(0), x.size(1)) && to_fits};
+    launch(
+        round_rows_kernel,
+        dim3(static_cast<unsigned>(x.size(0)), blocks_of(x.size(1), kRowThreads * kLaneElements)),
+        dim3(kRowThreads), 0, stream, args);
+}
+
 }  // namespace deltanet::cuda

@@ -54,6 +54,36 @@ __global__ void __launch_bounds__(kRowThreads)
                count, args.vector);
 }
 
+struct RoundKernelArgs {
+    const float* input;  ///< [n_rows, n]
+    index_t input_row;
+    bf16* output;  ///< [n_rows, n]
+    index_t output_row;
+    std::int64_t n;
+    bool vector;  ///< of both sides
+};
+
+/// Output row i is input row i in bfloat16. grid: (rows, blocks of kRowThreads * 4 columns).
+__global__ void __launch_bounds__(kRowThreads)
+    round_rows_kernel(const __grid_constant__ RoundKernelArgs args) {
+    const std::int64_t at =
+        (static_cast<std::int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * kLaneElements;
+    const std::int64_t left = args.n - at;
+    const int count = left < kLaneElements ? clamp_count(static_cast<int>(left)) : kLaneElements;
+    const auto row = static_cast<std::int64_t>(blockIdx.x);
+    const Quad x = load_quad(args.input + row * args.input_row + at, count, args.vector);
+    bf16* const to = args.output + row * args.output_row + at;
+    if (args.vector) {
+        if (count > 0)
+            store64(to, make_uint2(ptx::to_bf16x2(x.x[0], x.x[1]), ptx::to_bf16x2(x.x[2], x.x[3])));
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < kLaneElements; ++i) {
+        if (i < count) to[i] = ptx::to_bf16(x.x[i]);
+    }
+}
+
 /// Row i becomes row first + i, i < count, a thread a column: ascending, none is overwritten before
 /// it is read. grid: blocks of kRowThreads columns.
 __global__ void __launch_bounds__(kRowThreads)

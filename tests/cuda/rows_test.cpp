@@ -83,3 +83,26 @@ TEST_CASE("rows: moved down over each other") {
         }
     }
 }
+
+TEST_CASE("rows: rounded to bfloat16, to nearest, strides and odd sizes") {
+    std::mt19937 generator(213);
+    for (const index_t n : {1, 4, 36, 37, 1030}) {
+        for (const index_t misalign : {0, 1}) {
+            const Shape<2> shape{3, n};
+            Tensor<float, 2> x(shape);
+            x.random(generator, -4.0, 4.0);
+            const std::vector<float> values = x.values();
+            CAPTURE(n, misalign);
+            const std::vector<bf16> rounded = for_each_schedule([&] {
+                DeviceTensor<float, 2> input(shape, values, 4 * misalign, misalign);
+                DeviceTensor<bf16, 2> output(shape, 3 * misalign, misalign);
+                cuda::round_rows(input.cview(), output.view(), nullptr);
+                return output.download();
+            });
+            bool is_right = true;
+            for (std::size_t i = 0; i < values.size(); ++i)
+                is_right = is_right && rounded[i].bits == to_bf16(values[i]).bits;
+            CHECK(is_right);
+        }
+    }
+}

@@ -35,6 +35,9 @@ void clear_rows(View<float, 2> y, std::span<const index_t> rows, cudaStream_t st
 /// slots moves those of the convolution).
 void shift_rows(View<float, 2> y, index_t first, index_t count, cudaStream_t stream);
 
+/// y = x, rounded to nearest: what products in bfloat16 multiply. Innermost strides are 1.
+void round_rows(View<const float, 2> x, View<bf16, 2> y, cudaStream_t stream);
+
 /// Head sizes up to 256; states in float32, bf16 and f16. An int8 state is refused.
 inline constexpr index_t kMaxHeadSize = 256;
 

@@ -8,6 +8,8 @@
 namespace simt {
 
 struct Metrics {
+    std::uint64_t device_allocations = 0;  ///< cudaMalloc and cudaFree
+    std::uint64_t waits = 0;               ///< calls that a host waits in
     std::uint64_t launches = 0;
     std::uint64_t blocks = 0;
     std::uint64_t barriers = 0;     ///< of blocks, each counted once for its block

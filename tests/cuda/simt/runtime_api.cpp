@@ -4,6 +4,7 @@
 
 #include "device_memory.hpp"
 #include "launch_log.hpp"
+#include "metrics.hpp"
 #include "shadow.hpp"
 
 #include <cstdint>
@@ -51,6 +52,7 @@ cudaError_t submit(cudaStream_t stream, Task task) {
 
 /// What may not happen while the stream is captured.
 cudaError_t synchronise(cudaStream_t stream) {
+    ++metrics.waits;
     return note(stream_of(stream).captured != nullptr ? cudaErrorStreamCaptureUnsupported
                                                       : cudaSuccess);
 }
@@ -213,11 +215,13 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
     if (simt::stream_of(nullptr).captured != nullptr) {
         return simt::note(cudaErrorStreamCaptureUnsupported);
     }
+    ++simt::metrics.device_allocations;
     *memory = bytes == 0 ? nullptr : simt::allocate_global(bytes);
     return simt::note(bytes != 0 && *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
 }
 cudaError_t cudaFree(void* memory) {
     if (memory == nullptr) return cudaSuccess;
+    ++simt::metrics.device_allocations;
     return simt::note(simt::free_global(memory) ? cudaSuccess : cudaErrorInvalidValue);
 }
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
