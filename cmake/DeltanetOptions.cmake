@@ -16,6 +16,7 @@ set(DELTANET_MPI OFF CACHE STRING "Add deltanet::mpi, ranks that are MPI process
 set(DELTANET_CUDA OFF CACHE STRING
     "Add deltanet::cuda, the CUDA backend: OFF, ON, or AUTO (where nvcc is found); see CMAKE_CUDA_ARCHITECTURES")
 option(DELTANET_WERROR "Warnings are errors in tests, examples and benchmarks" OFF)
+option(DELTANET_TEST_CUDA "Build the tests that execute CUDA kernels on the host" ON)
 set(DELTANET_SANITIZE "" CACHE STRING
     "Sanitizers for tests, examples and benchmarks, as for -fsanitize= (address,undefined or thread)")
 # DELTANET_XSIMD_INCLUDE_DIR, in DeltanetDependencies.cmake, is there for users of the package too.

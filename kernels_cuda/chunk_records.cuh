@@ -90,7 +90,7 @@ struct ChunkArgs {
     ChunkWindow window;
     void* key_records;         ///< KeyRecord<d_k> [sequences, chunks, key heads] of the window
     HeadRecord* head_records;  ///< [sequences, chunks, key heads, r] of the window
-    float* carry;              ///< [sequences, key heads, r, d_v / 16, 16 d_k], see chunk_scan
+    float* carry;              ///< [sequences, key heads, r, d_v / 16, 16 d_k], see chunk_state.cuh
     SequenceTable sequences;
 
     /// Of the window's `chunk`-th chunk and `key_head`-th key head.

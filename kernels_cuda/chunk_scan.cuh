@@ -16,14 +16,9 @@
 /// the moment that the queries are done with, the rest from the moment that P is.
 #pragma once
 
-#include "chunk_tiles.cuh"
-
-#include <type_traits>
+#include "chunk_state.cuh"
 
 namespace deltanet::cuda {
-
-/// Value columns of a warp.
-inline constexpr int kWarpColumns = kTile;
 
 template <int Dk, int Columns>
 struct ScanShared {
@@ -34,12 +29,6 @@ struct ScanShared {
     TokenRows<Dk> q;
     HeadRecord head;
     alignas(16) float values[kChunk][row];  ///< v, then the output, of each warp its own columns
-};
-
-/// S^T [16, Dk] of a warp.
-template <int Dk>
-struct ScanState {
-    Sums tiles[static_cast<std::size_t>(Dk / kTile)];
 };
 
 /// A row [16 columns of 64 tokens] of tiles, and the same as left operands.
@@ -57,51 +46,6 @@ __device__ __forceinline__ void copy_async(T& to, const T& from, int thread) {
     for (int piece = 0; piece < pieces; piece += Threads) {
         if (pieces % Threads == 0 || piece + thread < pieces)
             ptx::cp_async<16>(destination + (piece + thread) * 16, source + (piece + thread) * 16);
-    }
-}
-
-/// f(key channel, column of the warp, element) over the lane's part of the state.
-template <int Dk, class F>
-__device__ __forceinline__ void for_each_element(ScanState<Dk>& state, int lane, F&& f) {
-#pragma unroll
-    for (int c = 0; c < Dk / kTile; ++c) {
-        for_each_element(state.tiles[c], lane, [&](int column, int channel, float& element) {
-            f(c * kTile + channel, column, element);
-        });
-    }
-}
-
-/// An element of a state, as it is stored.
-template <class S>
-__device__ __forceinline__ float read_element(S stored) {
-    if constexpr (std::is_same_v<S, float>) {
-        return stored;
-    } else {
-        return ptx::to_float(stored);
-    }
-}
-template <class S>
-__device__ __forceinline__ S rounded_element(float value) {
-    if constexpr (std::is_same_v<S, float>) {
-        return value;
-    } else if constexpr (std::is_same_v<S, bf16>) {
-        return ptx::to_bf16(value);
-    } else {
-        return ptx::to_f16(value);
-    }
-}
-
-/// The columns of one warp in a slot.
-template <class F>
-__device__ __forceinline__ void visit_state(const ChunkState& state, int slot, int head, int column,
-                                            F&& f) {
-    const index_t offset = slot * state.slot_stride + head * state.head_stride + column;
-    if (state.dtype == DType::f32) {
-        f(static_cast<float*>(state.data) + offset);
-    } else if (state.dtype == DType::bf16) {
-        f(static_cast<bf16*>(state.data) + offset);
-    } else {
-        f(static_cast<f16*>(state.data) + offset);
     }
 }
 
@@ -302,41 +246,20 @@ class ScanWarp {
     /// The state from the slot; behind the first window, from what the one before left.
     __device__ __forceinline__ void load(int first_chunk) {
         if (first_chunk > 0) {
-            const float* const carry = carried();
-            for_each_carried([&](int c, int n) {
-                const float4 x = load128(carry + ((c * 2 + n) * 32 + lane_) * 4);
-                float(&half)[4] = state_.tiles[c].half[n];
-                half[0] = x.x, half[1] = x.y, half[2] = x.z, half[3] = x.w;
-            });
-        } else if (entry_.fresh) {
-            for_each_element(state_, lane_, [](int, int, float& element) { element = 0.0F; });
+            load_carry(state_, carried(), lane_);
         } else {
-            visit_state(args_.state, entry_.slot, head_, first_value_, [&](const auto* columns) {
-                for_each_element(state_, lane_, [&](int channel, int column, float& element) {
-                    element = read_element(columns[channel * args_.state.row_stride + column]);
-                });
-            });
+            load_state(state_, args_.state, entry_, head_, first_value_, lane_);
         }
     }
-    /// To the slot, rounded once, behind the last chunk; else to the next window.
+    /// To the slot behind the last chunk; else to the next window.
     __device__ __forceinline__ void store(int last, int all) {
         if (last < all) {
-            float* const carry = carried();
-            for_each_carried([&](int c, int n) {
-                const float(&half)[4] = state_.tiles[c].half[n];
-                store128(carry + ((c * 2 + n) * 32 + lane_) * 4,
-                         make_float4(half[0], half[1], half[2], half[3]));
-            });
+            store_carry(state_, carried(), lane_);
         } else {
-            visit_state(args_.state, entry_.slot, head_, first_value_, [&]<class S>(S* columns) {
-                for_each_element(state_, lane_, [&](int channel, int column, float& element) {
-                    columns[channel * args_.state.row_stride + column] =
-                        rounded_element<S>(element);
-                });
-            });
+            store_state(state_, args_.state, entry_, head_, first_value_, lane_);
         }
     }
-    /// Where the warp's state is between windows: 16 Dk floats, as its lanes hold them.
+    /// Where the warp's state is between windows.
     [[nodiscard]] __device__ __forceinline__ float* carried() const {
         const index_t head =
             (static_cast<index_t>(sequence_) * args_.window.n_key_heads + key_head_) *
@@ -344,14 +267,6 @@ class ScanWarp {
             member_;
         const index_t tiles = args_.v.size(2) / kWarpColumns;
         return args_.carry + (head * tiles + first_value_ / kWarpColumns) * kWarpColumns * Dk;
-    }
-    template <class F>
-    __device__ __forceinline__ void for_each_carried(F&& f) const {
-#pragma unroll
-        for (int c = 0; c < Dk / kTile; ++c) {
-#pragma unroll
-            for (int n = 0; n < 2; ++n) f(c, n);
-        }
     }
 
     [[nodiscard]] __device__ __forceinline__ index_t first_token(int chunk) const {

@@ -22,6 +22,9 @@ namespace deltanet::cuda {
 inline constexpr int kConvWarps = 4;
 inline constexpr int kStripTokens = 32;  ///< of a warp
 inline constexpr int kConvBatch = 4;     ///< tokens whose inputs are loaded together
+/// That have to fit on a multiprocessor: up to 128 registers a thread, or 168.
+template <int kWidth>
+inline constexpr int kConvLeastBlocks = kWidth <= 6 ? 4 : 3;
 static_assert(kStripTokens >= kMaxPending, "tokens that are appended lie in the first strip");
 static_assert(kConvWarps == kGateWarps);
 
@@ -259,7 +262,7 @@ __device__ __forceinline__ void conv_block(const SequenceTable& table, const Tre
 
 /// grid: for every strip of the table args.strip_blocks blocks, then those of the gates.
 template <int kWidth>
-__global__ void __launch_bounds__(kConvWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kConvWarps* lanes_per_warp, kConvLeastBlocks<kWidth>)
     conv_gates_kernel(const __grid_constant__ SequenceTable table,
                       const __grid_constant__ ConvKernelArgs args,
                       const __grid_constant__ GatesKernelArgs gates) {
@@ -273,7 +276,7 @@ __global__ void __launch_bounds__(kConvWarps* lanes_per_warp)
 
 /// The same for trees, without gates: a strip is a whole sequence.
 template <int kWidth>
-__global__ void __launch_bounds__(kConvWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kConvWarps* lanes_per_warp, kConvLeastBlocks<kWidth>)
     conv_trees_kernel(const __grid_constant__ SequenceTable table,
                       const __grid_constant__ TreeTable trees,
                       const __grid_constant__ ConvKernelArgs args) {

@@ -14,6 +14,13 @@ namespace deltanet::cuda {
 inline constexpr int kDeltaWarps = 4;
 inline constexpr int kBlockColumns = kDeltaWarps * kTileColumns;
 
+/// Blocks that have to fit on a multiprocessor: how many registers a thread may take, 96, 128 or
+/// 255. A tile has kRows / 2 of them.
+template <int kRows>
+inline constexpr int kLeastBlocks = kRows == 64    ? 5
+                                    : kRows == 128 ? 4
+                                                   : 2;
+
 /// [n_tokens, heads, d], innermost stride 1.
 struct HeadRows {
     const float* data = nullptr;

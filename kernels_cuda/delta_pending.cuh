@@ -81,7 +81,6 @@ class PendingBlock {
                 tile.read(shared_.keys + (entry_.before + i) * kRows, shared_.queries + i * kRows,
                           place_.lane);
         }
-        __syncwarp();
         solve();
     }
 
@@ -208,7 +207,7 @@ class PendingBlock {
 
 /// Grid: delta_args.cuh. Entries that do not append only fold.
 template <class S, int kRows>
-__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, kLeastBlocks<kRows>)
     delta_pending_kernel(const __grid_constant__ SequenceTable table,
                          const __grid_constant__ DeltaKernelArgs args,
                          const __grid_constant__ PendingKernelArgs pending) {
@@ -219,7 +218,7 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
 
 /// The same where some of the sequences are trees.
 template <class S, int kRows>
-__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, kLeastBlocks<kRows>)
     delta_pending_trees_kernel(const __grid_constant__ SequenceTable table,
                                const __grid_constant__ DeltaKernelArgs args,
                                const __grid_constant__ PendingKernelArgs pending,
@@ -231,7 +230,7 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
 
 /// Keys and decays of tokens that take the place of folded updates. grid: (key heads, entries);
 /// a thread an element, of the key head or of its share of the value heads.
-__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, 8)
     append_keys_kernel(const __grid_constant__ SequenceTable table,
                        const __grid_constant__ DeltaKernelArgs args,
                        const __grid_constant__ PendingKernelArgs pending) {

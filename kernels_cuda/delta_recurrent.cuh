@@ -104,7 +104,7 @@ __device__ __forceinline__ void clear_output(const DeltaKernelArgs& args, const 
 
 /// Grid: delta_args.cuh. Sequences start fresh or from what their slot holds.
 template <class S, int kRows, bool kChannels>
-__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp)
+__global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, kLeastBlocks<kRows>)
     delta_recurrent_kernel(const __grid_constant__ SequenceTable table,
                            const __grid_constant__ DeltaKernelArgs args) {
     __shared__ RecurrentStage<kRows, kChannels> stage;

@@ -20,8 +20,8 @@ namespace {
 
 constexpr const char* kName = "cuda::delta_rule";
 
-/// A sequence of so many tokens is done in chunks. By the model of docs/cuda_step.md: a token of
-/// the recurrent kernel takes some 250 cycles, a chunk of 64 about as long as 30 of them.
+/// A sequence of so many tokens is done in chunks. Half a chunk: a guess until there is hardware to
+/// measure on (docs/cuda_step.md has the model).
 constexpr index_t kChunkedFrom = 32;
 
 template <class S>

@@ -53,6 +53,13 @@ struct TreeTable {
     std::int8_t parents[SequenceTable::kCapacity][kMaxPending];
 };
 
+/// Kernels count tokens, rows and slots in 32 bits.
+inline void check_32_bits(index_t count, const char* what) {
+    if (count > INT32_MAX) {
+        detail::fail("cuda", what, detail::concat("at most ", INT32_MAX), detail::concat(count));
+    }
+}
+
 /// What kernels know of a sequence. `capacity`: updates that can be pending in a slot.
 [[nodiscard]] inline SequenceEntry entry_of(const SequenceSpan& sequence,
                                             index_t capacity) noexcept {
@@ -85,6 +92,8 @@ void for_each_table(std::span<const SequenceSpan> sequences, index_t capacity, c
     for (const SequenceSpan& sequence : sequences) {
         const auto n = static_cast<std::int32_t>(items(sequence));
         if (n == 0) continue;
+        check_32_bits(sequence.first_token + sequence.n_tokens, "tokens of a batch");
+        check_32_bits(sequence.slot, "slots");
         if (table.count == SequenceTable::kCapacity) flush();
         members[table.count] = &sequence;
         SequenceEntry& entry = table.entries[table.count++];

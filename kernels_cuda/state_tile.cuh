@@ -61,27 +61,37 @@ struct StateTile {
         }
     }
 
-    /// From rows `stride` apart; `from`: the lane's first column, of which `count` exist.
+    /// From rows `stride` apart; `from`: the lane's first column, of which `count` exist. All loads
+    /// are independent of each other, so that they are under way together.
     __device__ __forceinline__ void load(const S* from, index_t stride, int d_k, int count,
                                          bool vector, int lane) {
+        clear();
+        if (vector) {
+            for_each_row(d_k, count, lane, [&](int row, Columns& columns) {
+                load_stored(from + row * stride, columns);
+            });
+        } else {
+            for_each_row(d_k, count, lane, [&](int row, Columns& columns) {
 #pragma unroll
-        for (int four = 0; four < kFours; ++four) {
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int row = row_of(four, lane) + i;
-                load_columns(from + row * stride, row < d_k ? count : 0, vector, s[four][i]);
-            }
+                for (int c = 0; c < kColumns; ++c) {
+                    if (c < count) columns[c] = as_float(from[row * stride + c]);
+                }
+            });
         }
     }
     __device__ __forceinline__ void store(S* to, index_t stride, int d_k, int count, bool vector,
-                                          int lane) const {
+                                          int lane) {
+        if (vector) {
+            for_each_row(d_k, count, lane, [&](int row, const Columns& columns) {
+                store_stored(to + row * stride, columns);
+            });
+        } else {
+            for_each_row(d_k, count, lane, [&](int row, const Columns& columns) {
 #pragma unroll
-        for (int four = 0; four < kFours; ++four) {
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int row = row_of(four, lane) + i;
-                store_columns(to + row * stride, row < d_k ? count : 0, vector, s[four][i]);
-            }
+                for (int c = 0; c < kColumns; ++c) {
+                    if (c < count) to[row * stride + c] = stored<S>(columns[c]);
+                }
+            });
         }
     }
     /// What `store` has written, as `load` would read it.
@@ -187,28 +197,16 @@ struct StateTile {
         if constexpr (kHalf > 1) exchange<kHalf / 2, kOffset / 2>(sums, lane);
     }
 
-    static __device__ __forceinline__ void load_columns(const S* from, int count, bool vector,
-                                                        Columns& to) {
+    /// f(row, columns) for the rows that exist, if columns do.
+    template <class F>
+    __device__ __forceinline__ void for_each_row(int d_k, int count, int lane, const F& f) {
 #pragma unroll
-        for (int c = 0; c < kColumns; ++c) to[c] = 0.0F;
-        if (vector) {
-            if (count > 0) load_stored(from, to);
-            return;
-        }
+        for (int four = 0; four < kFours; ++four) {
 #pragma unroll
-        for (int c = 0; c < kColumns; ++c) {
-            if (c < count) to[c] = as_float(from[c]);
-        }
-    }
-    static __device__ __forceinline__ void store_columns(S* to, int count, bool vector,
-                                                         const Columns& from) {
-        if (vector) {
-            if (count > 0) store_stored(to, from);
-            return;
-        }
-#pragma unroll
-        for (int c = 0; c < kColumns; ++c) {
-            if (c < count) to[c] = stored<S>(from[c]);
+            for (int i = 0; i < 4; ++i) {
+                const int row = row_of(four, lane) + i;
+                if (row < d_k && count > 0) f(row, s[four][i]);
+            }
         }
     }
 };

@@ -27,14 +27,17 @@ TEST_CASE("cuda chunks: head sizes and groups") {
         Start start;
     };
     unsigned seed = 10;
+    // Between them and the other cases all kernels: each d_k with blocks of 32, 64 and 128 columns.
     for (const Case& c : {Case{70, 1, 2, 128, 128, HeadMap::grouped, Start::resume},
-                          Case{20, 2, 1, 128, 128, HeadMap::tiled, Start::fresh},
+                          Case{20, 2, 2, 128, 128, HeadMap::tiled, Start::fresh},
+                          Case{7, 1, 1, 128, 64, HeadMap::grouped, Start::resume},
                           Case{66, 1, 1, 96, 192, HeadMap::grouped, Start::resume},
                           Case{17, 2, 2, 96, 192, HeadMap::tiled, Start::resume},
+                          Case{9, 1, 4, 96, 128, HeadMap::grouped, Start::resume},
                           Case{30, 2, 3, 64, 64, HeadMap::tiled, Start::resume},
                           Case{65, 2, 2, 64, 64, HeadMap::grouped, Start::resume},
                           Case{33, 1, 4, 64, 64, HeadMap::grouped, Start::fresh},
-                          Case{16, 2, 5, 64, 32, HeadMap::grouped, Start::resume}}) {
+                          Case{16, 1, 9, 64, 32, HeadMap::grouped, Start::resume}}) {
         CAPTURE(c.n_heads_k, c.heads_per_group, c.d_k, c.d_v);
         ChunkProblem<> problem({.n_tokens = c.n_tokens,
                                 .n_heads_k = c.n_heads_k,
@@ -93,6 +96,16 @@ TEST_CASE("cuda chunks: decays from none to all, beta from 0 to 1") {
     check_problem(problem);
 }
 
+// The state is a sum of a thousand updates that hardly decay, and beta goes up to 2, where a token
+// turns what it reads around.
+TEST_CASE("cuda chunks: a long sequence, beta up to 2") {
+    ChunkProblem<> problem({.n_tokens = 1000}, 33);
+    problem.decay_log = problem.uniform(1000, -2e-3, 0);
+    problem.beta = problem.uniform(1000, 0, 1.95);
+    problem.sequences = {{0, 1000, 0}};
+    check_chunked(problem, run_chunked(problem), run_oracle(problem));
+}
+
 // Strong decays in a row make sums of logarithms large; what lies between two of them must not
 // suffer: here e^{G_i - G_j} is e^-0.01 to e^-0.3, of a sum of -1900.
 TEST_CASE("cuda chunks: small decays behind large ones") {
@@ -147,15 +160,16 @@ TEST_CASE("cuda chunks: windows change no bit") {
 }
 
 TEST_CASE("cuda chunks: the batch around a sequence and cuts at chunks change no bit") {
-    ChunkProblem<> batch({.n_tokens = 200, .d_v = 128, .n_slots = 3}, 50);
-    batch.sequences = {{0, 140, 1}, {140, 30, 0}, {170, 30, 2}};
+    // Blocks of 128 columns, and of 32: the executor has 4 multiprocessors.
+    ChunkProblem<> batch({.n_tokens = 200, .d_v = 128, .n_slots = 4}, 50);
+    batch.sequences = {{0, 140, 1}, {140, 30, 0}, {170, 20, 2}, {190, 10, 3}};
     const auto together = run_chunked(batch);
     ChunkProblem<> alone = batch;
     alone.sequences = {{0, 64, 1}};
     alone.state = run_chunked(alone).second;
     alone.sequences = {{64, 76, 1}};
     const auto cut = run_chunked(alone);
-    const std::size_t slot = batch.state.size() / 3;
+    const std::size_t slot = batch.state.size() / 4;
     const auto from = static_cast<std::size_t>(64 * batch.sizes.d_v);
     const auto to = static_cast<std::size_t>(140 * batch.sizes.d_v);
     CHECK(std::equal(&together.first[from], &together.first[to], &cut.first[from]));

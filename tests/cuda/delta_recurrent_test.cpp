@@ -99,8 +99,8 @@ TEST_CASE("delta_rule recurrent: more sequences than a launch takes") {
     slots.step(sequences, n);
 }
 
-TEST_CASE("delta_rule: heads that are too large and int8 states are refused") {
-    const SequenceSpan sequence{0, 1, 0};
+TEST_CASE("delta_rule: what the kernels cannot do is refused") {
+    SequenceSpan sequence{0, 1, 0};
     const auto message = [&](index_t d_k, index_t d_v, bool int8) {
         DeviceTensor<float, 3> k({1, 1, d_k}), v({1, 1, d_v}), output({1, 1, d_v});
         DeviceTensor<float, 2> gate({1, 1});
@@ -123,4 +123,7 @@ TEST_CASE("delta_rule: heads that are too large and int8 states are refused") {
           "cuda::delta_rule: v: expected heads of at most 256, found 300");
     CHECK(message(8, 8, true) ==
           "cuda::delta_rule: state: expected float32, bf16 or f16, found an int8 state");
+    sequence.first_token = index_t{1} << 31;
+    CHECK(message(8, 8, false) ==
+          "cuda: tokens of a batch: expected at most 2147483647, found 2147483649");
 }

@@ -97,7 +97,6 @@ class DeltaSlots {
         }
         DeltaInputs inputs(s, n_tokens, generator);
         poison(sequences);
-        std::vector<float> output;
         std::tie(output, device.state, device.k, device.u, device.decay_log) =
             for_each_schedule([&] { return run_device(inputs, sequences); });
         run_oracle(inputs, sequences);
@@ -130,6 +129,7 @@ class DeltaSlots {
     DeltaSizes s;
     std::mt19937 generator;
     SlotValues<S> oracle, device;
+    std::vector<float> output;  ///< of the last step, by the device
     std::vector<index_t> pending;
 
   private:
@@ -208,7 +208,7 @@ class DeltaSlots {
         auto decay_log = upload(inputs.decay_log);
         auto channels = upload(inputs.channel_decay_log);
         auto beta = upload(inputs.beta);
-        auto output = upload(inputs.output);
+        auto o = upload(inputs.output);
         Memory memory(*this);
         DeltaRuleArgs<float> args{.q = q.cview(),
                                   .k = k.cview(),
@@ -217,7 +217,7 @@ class DeltaSlots {
                                                              : DecayView<float>(decay_log.cview()),
                                   .beta = beta.cview(),
                                   .state = memory.states(),
-                                  .output = output.view(),
+                                  .output = o.view(),
                                   .sequences = sequences,
                                   .head_map = s.map,
                                   .mode = s.mode};
@@ -225,7 +225,7 @@ class DeltaSlots {
         const index_t bytes = cuda::delta_rule_scratch_bytes(args);
         DeviceTensor<std::byte, 1> scratch({bytes});
         cuda::delta_rule(args, {scratch.data(), static_cast<std::size_t>(bytes)}, nullptr);
-        return std::tuple_cat(std::tuple(output.download()), memory.download());
+        return std::tuple_cat(std::tuple(o.download()), memory.download());
     }
 
     void run_oracle(DeltaInputs& inputs, const std::vector<SequenceSpan>& sequences) {

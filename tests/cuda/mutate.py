@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 the deltanet authors
-"""mutate.py [--work FOLDER] [--only REGEX] [--table FILE] [--list]
+"""mutate.py [--work FOLDER] [--only REGEX] [--tests REGEX] [--table FILE] [--list]
 
 Breaks the CUDA kernels in one place at a time and expects a test on the executor to fail: without each
 barrier, each wait and commit of asynchronous copies, with waits one group weaker, with other swizzles and
@@ -32,7 +32,7 @@ RULES = [
     ("commit deleted", r"ptx::cp_async_commit\(\);", ";"),
     ("swizzle shifted", r"(?<=\w|\)) \^ (?=[\w(])", " ^ 1 ^ "),
     ("lane of a row shifted", r"\blane \* (\d+)", r"(lane ^ 1) * \1"),
-    ("lane of a word shifted", r"\[lane\]", "[lane ^ 1]"),
+    ("lane of a word shifted", r"(?<=[\w\]])\[lane\]", "[lane ^ 1]"),
     ("fragment row shifted", r"\(lane >> 2\)", "((lane ^ 4) >> 2)"),
     ("fragment row shifted", r"\blane / 4\b", "(lane ^ 4) / 4"),
     ("fragment column shifted", r"\(lane & 3\)", "((lane ^ 1) & 3)"),
@@ -95,7 +95,7 @@ def run(command, **options):
 class Build:
     """The copy, configured; tests by the files that they include."""
 
-    def __init__(self, work):
+    def __init__(self, work, tests):
         self.tree, self.folder = work / "tree", work / "build"
         copy_tree(self.tree)
         options = ["-DCMAKE_BUILD_TYPE=Release", "-DDELTANET_BUILD_EXAMPLES=OFF", "-DDELTANET_BUILD_BENCH=OFF"]
@@ -103,7 +103,8 @@ class Build:
         if configured.returncode != 0:
             sys.exit(configured.stderr)
         targets = run(["ninja", "-C", str(self.folder), "-t", "targets", "all"]).stdout
-        self.tests = sorted(set(re.findall(r"^(deltanet_cuda_\w+_check):", targets, re.M)))
+        names = sorted(set(re.findall(r"^(deltanet_cuda_\w+_check):", targets, re.M)))
+        self.tests = [name for name in names if re.search(tests, name)]
         built = self.build(self.tests)
         if built.returncode != 0:
             sys.exit(built.stdout)
@@ -114,17 +115,21 @@ class Build:
 
     def read_dependencies(self):
         """Tests by the names of the kernel files that are compiled into them."""
-        covering = {}
-        test = None
+        files, current = {}, None  # kernel files by object
         for line in run(["ninja", "-C", str(self.folder), "-t", "deps"]).stdout.splitlines():
-            if match := re.match(r"\S*?(\w+)\.dir/.*: #deps", line):
-                test = match[1]
-            elif test in self.tests and (match := re.search(r"kernels_cuda/(\w+\.cuh)$", line)):
-                covering.setdefault(match[1], set()).add(test)
+            if match := re.match(r"(\S+): #deps", line):
+                current = files.setdefault(match[1], set())
+            elif current is not None and (match := re.search(r"kernels_cuda/(\w+\.cuh)$", line)):
+                current.add(match[1])
+        covering = {}
+        for test in self.tests:
+            inputs = run(["ninja", "-C", str(self.folder), "-t", "inputs", f"tests/cuda/{test}"]).stdout
+            for name in set().union(*(files.get(line, ()) for line in inputs.splitlines())):
+                covering.setdefault(name, []).append(test)
         return covering
 
     def killer(self, mutant):
-        """The first test that fails, or None; what does not compile is killed by the compiler."""
+        """The first test that fails, or None. What does not compile is a mistake in RULES."""
         text = mutant.path.read_text(encoding="utf-8")
         lines = text.split("\n")
         lines[mutant.line - 1] = mutant.after
@@ -133,7 +138,7 @@ class Build:
             mutant.path.write_text("\n".join(lines), encoding="utf-8")
             for test in tests:
                 if self.build([test]).returncode != 0:
-                    return f"{test}: does not compile"
+                    sys.exit(f"{mutant.name()}: `{mutant.after.strip()}` does not compile")
                 program = self.folder / "tests/cuda" / test
                 try:
                     result = run([str(program), "--abort"], timeout=900, env=dict(os.environ))
@@ -161,6 +166,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutants")
     parser.add_argument("--only", default="", help="mutants whose name or line matches")
+    parser.add_argument("--tests", default="", help="check builds whose name matches; all that include the file")
     parser.add_argument("--table", type=pathlib.Path, help="write the table there too")
     parser.add_argument("--list", action="store_true", help="names alone, nothing is built")
     arguments = parser.parse_args()
@@ -169,7 +175,7 @@ def main() -> int:
             print(f"{mutant.name()}: {mutant.before.strip()}")
         return 0
 
-    build = Build(arguments.work.resolve())
+    build = Build(arguments.work.resolve(), arguments.tests)
     rows, survivors = [], 0
     for mutant in mutants(build.tree):
         if not re.search(arguments.only, f"{mutant.name()} {mutant.before}"):

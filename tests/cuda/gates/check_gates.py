@@ -13,6 +13,7 @@ gates.csv:
 and whatever the table says: no spills, no stack, no local memory, and __launch_bounds__.
 
 --update writes what was found into the table, for a person to review; dynamic_shared of known rows stays.
+One architecture at a time: they share the file.
 """
 
 import argparse
@@ -44,6 +45,9 @@ CALIBRATION = {
 def compile_unit(arguments, source):
     """Cubin and the lines of ptxas for one .cu file."""
     output = arguments.work / f"{source.stem}.sm_{arguments.arch}.cubin"
+    log = output.with_suffix(".log")
+    if arguments.reuse and log.exists():
+        return output, log.read_text(encoding="utf-8")
     command = [arguments.nvcc, "-std=c++20", "--expt-relaxed-constexpr", "-O3", f"-arch=sm_{arguments.arch}"]
     command += ["-cubin", "-Xptxas", "-v", "-Xcompiler", "-Wall,-Wextra"]
     command += [f"-I{folder}" for folder in [ROOT / "include", ROOT, *arguments.include]]
@@ -53,6 +57,7 @@ def compile_unit(arguments, source):
     warnings = [line for line in run.stderr.splitlines() if "warning" in line]
     if warnings:
         raise RuntimeError(f"{source.name}: " + "\n".join(warnings))
+    log.write_text(run.stderr, encoding="utf-8")
     return output, run.stderr
 
 
@@ -167,6 +172,7 @@ def main() -> int:
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--include", action="append", default=[])
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--reuse", action="store_true", help="what an earlier run compiled into the folder")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
 

@@ -34,8 +34,9 @@ void warp_barrier(unsigned mask, const Location& at);
 
 /// Not instrumented: its accesses are not those of the kernel.
 template <class T>
-[[gnu::noinline, gnu::no_sanitize("thread")]] T shuffle_value(unsigned mask, T value,
-                                                              unsigned source, const Location& at) {
+__attribute__((noinline, no_sanitize("thread"))) T shuffle_value(unsigned mask, T value,
+                                                                 unsigned source,
+                                                                 const Location& at) {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8);
     std::uint64_t bits = 0;
     std::memcpy(&bits, &value, sizeof(T));

@@ -79,14 +79,14 @@ inline int __all_sync(unsigned mask, int predicate, simt::Location at = simt::Lo
 
 // Memory. Each call is one access, judged as such; the copy itself is not instrumented.
 template <class T>
-[[gnu::noinline, gnu::no_sanitize("thread")]] T __ldg(const T* address) {
+__attribute__((noinline, no_sanitize("thread"))) T __ldg(const T* address) {
     simt::touch(address, sizeof(T), simt::constant_access, __builtin_return_address(0));
     return *address;
 }
 namespace simt {
 
 template <class T, class F>
-[[gnu::noinline, gnu::no_sanitize("thread")]] T atomic_update(T* address, F&& update) {
+__attribute__((noinline, no_sanitize("thread"))) T atomic_update(T* address, F&& update) {
     touch(address, sizeof(T), write_access | atomic_access, __builtin_return_address(0));
     const T old = *address;
     *address = update(old);

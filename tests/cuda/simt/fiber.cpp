@@ -5,7 +5,7 @@
 #include <new>
 #include <sys/mman.h>
 
-#if defined(__x86_64__)
+#if SIMT_X86_64_SWITCH
 // Saves the registers that a called function must keep, and goes on where the other stack left.
 extern "C" void simt_switch(void** saved_stack_pointer, void* next_stack_pointer);
 asm(".text\n"
@@ -28,7 +28,7 @@ constexpr std::size_t slot_bytes = stack_bytes + guard_bytes;
 
 char* mapping = nullptr;
 std::size_t mapping_bytes = 0;
-#if defined(__x86_64__)
+#if SIMT_X86_64_SWITCH
 void* scheduler_stack_pointer = nullptr;
 #else
 ucontext_t scheduler_context;
@@ -52,7 +52,7 @@ bool on_fiber_stack(std::uintptr_t address) {
     return address - reinterpret_cast<std::uintptr_t>(mapping) < mapping_bytes;
 }
 
-#if defined(__x86_64__)
+#if SIMT_X86_64_SWITCH
 
 void Fiber::prepare(unsigned index, void (*entry)()) {
     stack_ = mapping + index * slot_bytes + guard_bytes;

@@ -6,7 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#if !defined(__x86_64__)
+// A switch of our own on x86-64, for speed; ucontext elsewhere, or to compare.
+#if defined(__x86_64__) && !defined(SIMT_UCONTEXT)
+#define SIMT_X86_64_SWITCH 1
+#else
+#define SIMT_X86_64_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -33,7 +37,7 @@ class Fiber {
 
   private:
     char* stack_ = nullptr;
-#if defined(__x86_64__)
+#if SIMT_X86_64_SWITCH
     void* stack_pointer_ = nullptr;
 #else
     ucontext_t context_ = {};

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 the deltanet authors
 #include "findings.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -29,24 +30,53 @@ struct KeyHash {
 std::unordered_map<Key, unsigned long, KeyHash> counted;
 std::map<std::string, unsigned long> texts;
 
-/// The lines that addr2line prints for one address, innermost first.
-std::string run_addr2line(const void* pc) {
-    const auto offset = reinterpret_cast<std::uintptr_t>(pc) - 1 -
-                        reinterpret_cast<std::uintptr_t>(&__executable_start);
-    char command[160];
-    std::snprintf(command, sizeof command, "addr2line -sie /proc/%d/exe %#zx 2>/dev/null",
-                  static_cast<int>(getpid()), static_cast<std::size_t>(offset));
-    std::string text;
-    std::FILE* const output = popen(command, "r");
-    if (output == nullptr) return "?";
-    char line[512];
+std::map<const void*, std::string> known_places;
+
+[[nodiscard]] std::uintptr_t offset_of(const void* pc) {
+    return reinterpret_cast<std::uintptr_t>(pc) - 1 -
+           reinterpret_cast<std::uintptr_t>(&__executable_start);
+}
+
+/// Asks addr2line for a batch of addresses: unrolled loops have hundreds, and starting the program
+/// is what takes time.
+void look_up(const std::vector<const void*>& pcs) {
+    std::string command = "addr2line -aie /proc/" + std::to_string(getpid()) + "/exe";
+    for (const void* pc : pcs) {
+        char address[32];
+        std::snprintf(address, sizeof address, " %#zx", static_cast<std::size_t>(offset_of(pc)));
+        command += address;
+    }
+    std::FILE* const output = popen((command + " 2>/dev/null").c_str(), "r");
+    if (output == nullptr) return;
+    // For each address a line that begins with 0x, then one line for each inlined call.
+    char line[1024];
+    std::size_t n_seen = 0;
     while (std::fgets(line, sizeof line, output) != nullptr) {
-        std::string place = line;
-        place = place.substr(0, place.find_first_of(" \n"));
-        text += (text.empty() ? "" : " < ") + place;
+        std::string text = line;
+        text = text.substr(0, text.find_first_of(" \n"));
+        if (text.rfind("0x", 0) == 0) {
+            ++n_seen;
+        } else if (n_seen > 0 && n_seen <= pcs.size()) {
+            std::string& place = known_places[pcs[n_seen - 1]];
+            place += (place.empty() ? "" : " < ") + text.substr(text.rfind('/') + 1);
+        }
     }
     pclose(output);
-    return text.empty() ? "?" : text;
+}
+
+void look_up_counted() {
+    constexpr std::size_t batch = 500;
+    std::vector<const void*> unknown;
+    for (const auto& [key, count] : counted) {
+        if (key.pc != nullptr && known_places.try_emplace(key.pc).second) {
+            unknown.push_back(key.pc);
+        }
+    }
+    for (std::size_t i = 0; i < unknown.size(); i += batch) {
+        const auto begin = unknown.begin() + static_cast<std::ptrdiff_t>(i);
+        const auto n = std::min(batch, unknown.size() - i);
+        look_up(std::vector<const void*>(begin, begin + static_cast<std::ptrdiff_t>(n)));
+    }
 }
 
 }  // namespace
@@ -57,17 +87,11 @@ void finding(std::string text) { ++texts[std::move(text)]; }
 
 bool has_findings() { return !counted.empty() || !texts.empty(); }
 
-std::string describe(const void* pc) {
-    static std::map<const void*, std::string> known;
-    const auto [place, is_new] = known.try_emplace(pc);
-    if (is_new) place->second = run_addr2line(pc);
-    return place->second;
-}
-
 std::vector<std::string> take_findings() {
     // Unrolled loops have many addresses for one line, so that counts are added by text.
+    look_up_counted();
     for (const auto& [key, count] : counted) {
-        const std::string where = key.pc == nullptr ? "" : " at " + describe(key.pc);
+        const std::string where = key.pc == nullptr ? "" : " at " + known_places[key.pc];
         texts[key.what + where] += count;
     }
     counted.clear();

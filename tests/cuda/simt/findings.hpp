@@ -21,7 +21,4 @@ void finding(std::string text);
 
 [[nodiscard]] bool has_findings();
 
-/// "file:line < file:line" of code at a return address.
-[[nodiscard]] std::string describe(const void* pc);
-
 }  // namespace simt

@@ -147,7 +147,7 @@ struct BoundKernel {
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> arguments;
 
-    [[gnu::no_sanitize("thread")]] static void run(void* self) {
+    __attribute__((no_sanitize("thread"))) static void run(void* self) {
         auto& bound = *static_cast<BoundKernel*>(self);
         std::apply(bound.kernel, bound.arguments);
     }

@@ -33,12 +33,12 @@ void touch_aligned(const void* address, std::size_t bytes, unsigned access, cons
 
 /// One access of the running thread that is also made; not instrumented.
 template <class V>
-[[gnu::noinline, gnu::no_sanitize("thread")]] V load(const void* memory) {
+__attribute__((noinline, no_sanitize("thread"))) V load(const void* memory) {
     touch_aligned(memory, sizeof(V), read_access, __builtin_return_address(0));
     return *static_cast<const V*>(memory);
 }
 template <class V>
-[[gnu::noinline, gnu::no_sanitize("thread")]] void store(void* memory, V value) {
+__attribute__((noinline, no_sanitize("thread"))) void store(void* memory, V value) {
     touch_aligned(memory, sizeof(V), write_access, __builtin_return_address(0));
     *static_cast<V*>(memory) = value;
 }
