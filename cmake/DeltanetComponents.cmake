@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 the deltanet authors
-#
+
+# Stops for what a component cannot be built without, or with AUTO says so.
+function(_deltanet_leave_out name option missing)
+  if(NOT "${${option}}" STREQUAL "AUTO")
+    message(FATAL_ERROR "deltanet: ${missing}; or leave it out with -D${option}=OFF")
+  endif()
+  message(STATUS "deltanet: without deltanet::${name}: ${missing}")
+endfunction()
+
 # deltanet_add_component(<name> <option> LINK <targets> [HEADERS <files>] [SOURCES <files>])
 #   deltanet::<name>, which needs what deltanet_find_<name>_dependencies finds and goes with the package as
 #   COMPONENTS <name>. Header-only, or with sources a static library. <option> is OFF, ON, or AUTO: where its
@@ -11,11 +19,9 @@ function(deltanet_add_component name option)
     return()
   endif()
   cmake_language(CALL deltanet_find_${name}_dependencies missing)
-  if(missing AND "${${option}}" STREQUAL "AUTO")
-    message(STATUS "deltanet: without deltanet::${name}: ${missing}")
+  if(missing)
+    _deltanet_leave_out(${name} ${option} "${missing}")
     return()
-  elseif(missing)
-    message(FATAL_ERROR "deltanet: ${missing}; or leave it out with -D${option}=OFF")
   endif()
   set(target deltanet_${name})
   if(arg_SOURCES)

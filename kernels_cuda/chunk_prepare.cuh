@@ -147,7 +147,7 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
             const int j = at.j * kTile + n * 8 + (lane & 3) * 2 + (e & 1);
             const float exponent = (gates.high[i] - gates.high[j]) + (gates.low[i] - gates.low[j]);
             const float decay = exp2f(j <= i ? exponent : 0.0F);
-            a.half[n][e] = j < i ? beta[e >> 1] * (decay * a.half[n][e]) : 0.0F;
+            a.half[n][e] *= beta[e >> 1] * decay;  // from the diagonal on not read
             p.half[n][e] = j <= i ? decay * p.half[n][e] : 0.0F;
         }
     }

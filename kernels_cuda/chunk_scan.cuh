@@ -81,42 +81,50 @@ class ScanWarp {
             ptx::cp_async_commit();
         }
         load(first);
-        for (int chunk = 0; chunk < last - first; ++chunk) run_chunk(chunk, last - first);
+        for (int chunk = 0; chunk < last - first; ++chunk) {
+            if (tokens_of(chunk) > kChunk / 2) {  // what is behind the last token is zeros
+                run_chunk<kTokenTiles>(chunk, last - first);
+            } else {
+                run_chunk<kTokenTiles / 2>(chunk, last - first);
+            }
+        }
         store(last, all);
     }
 
   private:
-    /// The window's `chunk`-th chunk of `n`.
+    /// The window's `chunk`-th chunk of `n`, whose tokens are in the first Tiles tiles.
+    template <int Tiles>
     __device__ __forceinline__ void run_chunk(int chunk, int n) {
         const bool more = chunk + 1 < n;
         ptx::cp_async_wait<1>();
         __syncthreads();  // keys and queries of this chunk are there, the keys before done with
         ScanSums ks{};
         ScanSums qs{};
-        read_state(chunk, ks, qs);
+        read_state<Tiles>(chunk, ks, qs);
         ptx::cp_async_wait<0>();
         __syncthreads();  // so is the rest, and the queries are done with
         if (more) copy_keys(chunk + 1);
         ptx::cp_async_commit();
-        const ScanSums u = solve(ks);
-        add_outputs(u, qs);
+        const ScanSums u = solve<Tiles>(ks);
+        add_outputs<Tiles>(u, qs);
         Left written[kTokenTiles];
-        weigh(u, written);
+        weigh<Tiles>(u, written);
         const float total = shared_.head.read[kChunk - 1];
-        store_outputs(chunk, qs);
+        store_outputs<Tiles>(chunk, qs);
         __syncthreads();  // the rest is done with
         if (more) copy_head(chunk + 1);
         ptx::cp_async_commit();
-        write_state(chunk, total, written);
+        write_state<Tiles>(chunk, total, written);
     }
 
     /// (K S)^T and (Q S)^T.
+    template <int Tiles>
     __device__ __forceinline__ void read_state(int chunk, ScanSums& ks, ScanSums& qs) const {
 #pragma unroll
         for (int c = 0; c < Dk / kTile; ++c) {
             const Left s = round_tile(state_.tiles[c]);
 #pragma unroll
-            for (int i = 0; i < kTokenTiles; ++i) {
+            for (int i = 0; i < Tiles; ++i) {
                 multiply(ks.tiles[i], s, load_right(shared_.k[chunk % 2][i][c], lane_));
                 multiply(qs.tiles[i], s, load_right(shared_.q[i][c], lane_));
             }
@@ -124,11 +132,12 @@ class ScanWarp {
     }
 
     /// U^T.
+    template <int Tiles>
     __device__ __forceinline__ ScanSums solve(ScanSums& ks) const {
         SplitLeft d[kTokenTiles];
         ScanSums u{};
 #pragma unroll
-        for (int i = 0; i < kTokenTiles; ++i) {
+        for (int i = 0; i < Tiles; ++i) {
             for_each_element(ks.tiles[i], lane_, [&](int column, int token, float& element) {
                 const int t = i * kTile + token;
                 element = shared_.values[t][column_ + column] - shared_.head.read[t] * element;
@@ -145,10 +154,11 @@ class ScanWarp {
     }
 
     /// O^T, in the place of (Q S)^T.
+    template <int Tiles>
     __device__ __forceinline__ void add_outputs(const ScanSums& u, ScanSums& qs) const {
         Left rounded[kTokenTiles];
 #pragma unroll
-        for (int i = 0; i < kTokenTiles; ++i) {
+        for (int i = 0; i < Tiles; ++i) {
             for_each_element(qs.tiles[i], lane_, [&](int, int token, float& element) {
                 element *= shared_.head.read[i * kTile + token];
             });
@@ -162,9 +172,10 @@ class ScanWarp {
     }
 
     /// e^{G_C - G_i} u_i as operands.
+    template <int Tiles>
     __device__ __forceinline__ void weigh(ScanSums u, Left (&written)[kTokenTiles]) const {
 #pragma unroll
-        for (int i = 0; i < kTokenTiles; ++i) {
+        for (int i = 0; i < Tiles; ++i) {
             for_each_element(u.tiles[i], lane_, [&](int, int token, float& element) {
                 element *= shared_.head.write[i * kTile + token];
             });
@@ -172,6 +183,7 @@ class ScanWarp {
         }
     }
 
+    template <int Tiles>
     __device__ __forceinline__ void write_state(int chunk, float total,
                                                 const Left (&written)[kTokenTiles]) {
 #pragma unroll
@@ -182,7 +194,7 @@ class ScanWarp {
                 for (int e = 0; e < 4; ++e) state_.tiles[c].half[n][e] *= total;
             }
 #pragma unroll
-            for (int i = 0; i < kTokenTiles; ++i) {
+            for (int i = 0; i < Tiles; ++i) {
                 multiply(state_.tiles[c], written[i],
                          load_right_transposed(shared_.k[chunk % 2][i][c], lane_));
             }
@@ -222,9 +234,10 @@ class ScanWarp {
     [[nodiscard]] __device__ __forceinline__ int column_of_piece() const { return lane_ % 4 * 4; }
 
     /// Outputs go through the place of the warp's values, so that 4 lanes store 64 bytes of a row.
+    template <int Tiles>
     __device__ __forceinline__ void store_outputs(int chunk, ScanSums& o) {
 #pragma unroll
-        for (int i = 0; i < kTokenTiles; ++i) {
+        for (int i = 0; i < Tiles; ++i) {
             for_each_element(o.tiles[i], lane_, [&](int column, int token, float& element) {
                 shared_.values[i * kTile + token][column_ + column] = element;
             });
@@ -234,7 +247,7 @@ class ScanWarp {
         float* const output = args_.output.ptr(first_token(chunk), head_, first_value_);
         const int column = column_of_piece();
 #pragma unroll
-        for (int i = 0; i < kChunk; i += 8) {
+        for (int i = 0; i < Tiles * kTile; i += 8) {
             const int token = i + row_of_piece();
             if (token < n_tokens) {
                 store128(output + token * args_.output.stride(0) + column,

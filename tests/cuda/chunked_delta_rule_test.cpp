@@ -9,7 +9,7 @@ using namespace deltanet::test;
 TEST_CASE("cuda chunks: every length around tiles and chunks") {
     std::vector<SequenceSpan> sequences;
     index_t n = 3;  // rows that no sequence names come first
-    for (const index_t length : {1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 130}) {
+    for (const index_t length : {1, 2, 15, 16, 17, 32, 33, 63, 64, 65, 127, 128, 129, 130}) {
         const auto slot = static_cast<index_t>(sequences.size());
         sequences.push_back({n, length, slot, slot % 3 == 1 ? Start::fresh : Start::resume});
         n += length + slot % 2;
@@ -231,18 +231,19 @@ TEST_CASE("cuda chunks: what there are kernels for") {
 // What docs/cuda_prefill.md says that a call does.
 TEST_CASE("cuda chunks: products, copies and bytes are those of the formulas") {
     struct Case {
-        index_t n_heads_k, r, d_k, d_v, columns;  // columns: of a block of the scan
+        index_t n_heads_k, r, d_k, d_v, columns, n_chunks, last;  // columns: of a block of the scan
     };
     // The executor has 4 multiprocessors.
-    for (const Case& c : {Case{1, 2, 128, 128, 64}, Case{2, 1, 64, 64, 32}}) {
+    for (const Case& c : {Case{1, 2, 128, 128, 64, 2, 64}, Case{2, 1, 64, 64, 32, 2, 64},
+                          Case{1, 1, 96, 64, 32, 1, 32}}) {
         CAPTURE(c.r, c.d_k, c.d_v);
-        ChunkProblem<> problem({.n_tokens = 128,
+        ChunkProblem<> problem({.n_tokens = (c.n_chunks - 1) * 64 + c.last,
                                 .n_heads_k = c.n_heads_k,
                                 .heads_per_group = c.r,
                                 .d_k = c.d_k,
                                 .d_v = c.d_v},
                                60);
-        problem.sequences = {{0, 128, 0}};
+        problem.sequences = {{0, problem.sizes.n_tokens, 0}};
         simt::count_accesses = true;
         const simt::Metrics before = simt::metrics;
         static_cast<void>(run_chunked(problem));
@@ -250,28 +251,32 @@ TEST_CASE("cuda chunks: products, copies and bytes are those of the formulas") {
         simt::count_accesses = false;
 
         const auto per_chunk = [&](index_t of_key_head, index_t of_value_head) {
-            return static_cast<std::uint64_t>(2 * c.n_heads_k *
+            return static_cast<std::uint64_t>(c.n_chunks * c.n_heads_k *
                                               (of_key_head + c.r * of_value_head));
         };
         const index_t k_tiles = c.d_k / 16, warps = c.d_v / 16;
         CHECK(now.launches - before.launches == 2);
-        CHECK(now.mma - before.mma == per_chunk(40 * k_tiles, 96 + warps * (24 * k_tiles + 80)));
-        CHECK(now.ldmatrix - before.ldmatrix ==
-              per_chunk(30 * k_tiles, 40 + warps * (12 * k_tiles + 30)));
+        const bool is_half = c.last <= 32;
+        CHECK(now.mma - before.mma ==
+              per_chunk(40 * k_tiles,
+                        96 + warps * (is_half ? 12 * k_tiles + 24 : 24 * k_tiles + 80)));
+        CHECK(
+            now.ldmatrix - before.ldmatrix ==
+            per_chunk(30 * k_tiles, 40 + warps * (is_half ? 6 * k_tiles + 9 : 12 * k_tiles + 30)));
         CHECK(now.ldmatrix_conflicts == before.ldmatrix_conflicts);
         const index_t keys = 256 * c.d_k, head = 15872, blocks = c.d_v / c.columns;
-        const index_t values = 64 * c.d_v * 4;
+        const index_t n = c.last, values = n * c.d_v * 4;
         CHECK(now.async_bytes - before.async_bytes ==
               per_chunk(0, blocks * (keys + head) + values));
         if (now.global_read_bytes == before.global_read_bytes)
             continue;  // not an instrumented build
         const auto state = static_cast<std::uint64_t>(c.n_heads_k * c.r * c.d_k * c.d_v * 4);
         CHECK(now.global_read_bytes - before.global_read_bytes ==
-              per_chunk(2 * 64 * c.d_k * 4, 64 * 2 * 4 + blocks * (keys + head) + values) + state);
+              per_chunk(2 * n * c.d_k * 4, n * 2 * 4 + blocks * (keys + head) + values) + state);
         CHECK(now.global_written_bytes - before.global_written_bytes ==
               per_chunk(keys, head + values) + state);
         CHECK(now.global_distinct_read_bytes - before.global_distinct_read_bytes ==
-              per_chunk(2 * 64 * c.d_k * 4 + keys, 64 * 2 * 4 + head + values) + state);
+              per_chunk(2 * n * c.d_k * 4 + keys, n * 2 * 4 + head + values) + state);
         // Those of the inverse on the diagonal, a column a lane.
         const std::uint64_t conflicts = per_chunk(0, 192);
         CHECK(now.shared_turns - before.shared_turns ==

@@ -167,9 +167,11 @@ TEST_CASE("cuda layer: a decoding step captured in a graph runs again and again"
         for (int token = 0; token < 3; ++token) {
             require_success(cudaGraphLaunch(step, stream));
             require_success(cudaStreamSynchronize(stream));
+            for (const SequenceSpan& s : batch.sequences()) p.slots.advance(0, s, 0);
             const std::vector<float> wanted = run(p.oracle, batch, x, p.expected);
             CHECK(relative_rms(rows.y.download(), wanted) <= kFloatBound);
         }
+        for (index_t slot = 0; slot < 2; ++slot) CHECK(p.slots.position(slot) == 5);
         for (index_t slot = 0; slot < 2; ++slot)
             CHECK(relative_rms(p.logical(p.slots, slot), p.logical(p.expected, slot)) <=
                   kFloatBound);

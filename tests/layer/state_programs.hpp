@@ -181,11 +181,9 @@ class ProgramRunnerOf {
         Batch batch;
         std::vector<int> all;
         for (const Part& p : parts) {
-            batch.add({.slot = p.slot,
-                       .n_tokens = static_cast<index_t>(p.tokens.size()),
-                       .start = p.start,
-                       .parents = p.parents,
-                       .snapshots = p.snapshots});
+            // Without names: nvcc loses them inside a template.
+            batch.add(BatchSequence{p.slot, static_cast<index_t>(p.tokens.size()), p.start,
+                                    p.parents, p.snapshots});
             all.insert(all.end(), p.tokens.begin(), p.tokens.end());
             Seen& seen = seen_[at(p.slot)];
             if (p.start == Start::fresh) seen = {};
