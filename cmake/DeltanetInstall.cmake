@@ -7,26 +7,22 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/deltanet") # share/: nothing here depends on the machine
 
-# io is an export set of its own, because its targets name nlohmann_json, which a user of
-# deltanet::deltanet alone need not have; mpi likewise.
+# Each component is an export set of its own, because its targets name what a user of deltanet::deltanet alone need not
+# have.
 set(export_sets "deltanet-targets")
 install(TARGETS deltanet EXPORT deltanet-targets FILE_SET HEADERS FILE_SET adapters)
-if(TARGET deltanet_io)
-  list(APPEND export_sets "deltanet-io-targets")
-  install(TARGETS deltanet_io EXPORT deltanet-io-targets FILE_SET HEADERS)
-endif()
-if(TARGET deltanet_onednn)
-  list(APPEND export_sets "deltanet-onednn-targets")
-  install(TARGETS deltanet_onednn EXPORT deltanet-onednn-targets FILE_SET HEADERS)
-endif()
-if(TARGET deltanet_mpi)
-  list(APPEND export_sets "deltanet-mpi-targets")
-  install(TARGETS deltanet_mpi EXPORT deltanet-mpi-targets)
-endif()
-if(TARGET deltanet_dispatch) # the one thing that is compiled, for those who ask for it
-  list(APPEND export_sets "deltanet-dispatch-targets")
-  install(TARGETS deltanet_dispatch EXPORT deltanet-dispatch-targets)
-endif()
+foreach(component IN ITEMS io onednn mpi cuda dispatch)
+  if(NOT TARGET deltanet_${component})
+    continue()
+  endif()
+  list(APPEND export_sets "deltanet-${component}-targets")
+  get_target_property(header_sets deltanet_${component} INTERFACE_HEADER_SETS)
+  if(header_sets)
+    install(TARGETS deltanet_${component} EXPORT deltanet-${component}-targets FILE_SET HEADERS)
+  else()
+    install(TARGETS deltanet_${component} EXPORT deltanet-${component}-targets)
+  endif()
+endforeach()
 foreach(set IN LISTS export_sets)
   install(EXPORT ${set} NAMESPACE deltanet:: DESTINATION "${package_dir}")
   export(EXPORT ${set} NAMESPACE deltanet:: FILE "${PROJECT_BINARY_DIR}/${set}.cmake")

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deltanet/executor.hpp>
+#include <deltanet/memory_space.hpp>
 #include <deltanet/ops/conv1d.hpp>
 #include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/ops/delta_rule.hpp>
@@ -25,12 +26,14 @@ namespace deltanet {
 /// write only the outputs and states named, allocate nothing that a caller would notice in a loop,
 /// and give results that depend on neither the order of sequences nor the executor's threads.
 /// `delta_rule_scratch_bytes<T>(d_k, d_v, heads_per_group)` bounds the one-argument form over all
-/// batches.
+/// batches. `clear_rows(y, rows)` makes rows of y 0. All tensors are in the memory space that
+/// `memory()` names; lists (sequences, rows) are in host memory, and need not outlive the call.
 template <class B>
 concept Backend = requires(B& backend, const Conv1dArgs<float>& conv, const L2NormArgs<float>& l2,
                            const RmsNormArgs<float>& rms, const GatesArgs<float>& gates,
                            const ConvGatesArgs<float>& conv_gates, const DeltaRuleArgs<float>& rule,
                            const GatedRmsNormArgs<float>& gated, const RowsArgs<float>& rows,
+                           View<float, 2> y, std::span<const index_t> list,
                            std::span<std::byte> scratch, index_t n) {
     requires Executor<std::remove_reference_t<decltype(backend.executor())>>;
     backend.conv1d(conv);
@@ -45,6 +48,14 @@ concept Backend = requires(B& backend, const Conv1dArgs<float>& conv, const L2No
     backend.gated_rmsnorm(gated);
     backend.gather_rows(rows);
     backend.add_rows(rows);
+    backend.clear_rows(y, list);
+    { backend.memory() } -> std::convertible_to<MemorySpace&>;
+};
+
+/// Whether its tensors are in host memory, where anybody may look at them.
+template <class B>
+concept HostBackend = Backend<B> && requires(B& backend) {
+    { backend.memory() } -> std::same_as<HostMemory&>;
 };
 
 }  // namespace deltanet

@@ -17,6 +17,7 @@
 #include <deltanet/linear/lora.hpp>
 #include <deltanet/linear/reference.hpp>
 #include <deltanet/linear_operator.hpp>
+#include <deltanet/memory_space.hpp>
 #include <deltanet/models.hpp>
 #include <deltanet/observer.hpp>
 #include <deltanet/reference/backend.hpp>

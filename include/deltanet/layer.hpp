@@ -9,6 +9,8 @@
 
 #include <deltanet/batch.hpp>
 #include <deltanet/concepts.hpp>
+#include <deltanet/detail/host_row.hpp>
+#include <deltanet/detail/host_tensor.hpp>
 #include <deltanet/detail/layer_buffers.hpp>
 #include <deltanet/detail/step_rounds.hpp>
 #include <deltanet/observer.hpp>
@@ -40,13 +42,18 @@ class DeltaNetLayer {
   public:
     /// Throws `Error` when the configuration or a weight's shape is wrong.
     DeltaNetLayer(const LayerConfig& config, LayerWeights<L> weights, B backend = {})
-        : config_(config), weights_(std::move(weights)), backend_(std::move(backend)) {
+        : config_(config),
+          weights_(std::move(weights)),
+          backend_(std::move(backend)),
+          own_workspace_(backend_.memory()) {
         config_.validate();
         weights_.validate(config_);
     }
 
     [[nodiscard]] const LayerConfig& config() const noexcept { return config_; }
     [[nodiscard]] B& backend() noexcept { return backend_; }
+    /// The space that x, y, weights, slots and workspace are in.
+    [[nodiscard]] MemorySpace& memory() const noexcept { return own_workspace_.space(); }
     /// What the chunked delta rule computes in: `config().scan_compute`, or f32 where the backend
     /// cannot do that.
     [[nodiscard]] ScanCompute scan_compute() const {
@@ -57,18 +64,19 @@ class DeltaNetLayer {
     /// needs.
     [[nodiscard]] index_t workspace_bytes(index_t max_tokens) {
         detail::check_at_least("DeltaNetLayer::workspace_bytes", "max_tokens", max_tokens, 0);
-        detail::Carver counter;
-        static_cast<void>(carve(counter, max_tokens, max_tokens, max_tokens));
+        detail::Carver counter, list_counter;
+        static_cast<void>(
+            carve(counter, lists_of(counter, list_counter), max_tokens, max_tokens, max_tokens));
         return counter.used_bytes();
     }
 
     /// Advances every sequence of the batch by its tokens.
     ///   x [n_tokens, hidden]   y [n_outputs, hidden]   both with innermost stride 1, not
     ///   overlapping
-    /// Row j of y belongs to row j of x, or to the j-th selected row. States advance over all
-    /// tokens. Linear in tokens. Allocates nothing once the workspace has grown to the batch's
-    /// size. `observer` sees the intermediates (observer.hpp). Throws `Error` naming the argument;
-    /// then nothing was written.
+    /// x and y are in the backend's memory. Row j of y belongs to row j of x, or to the j-th
+    /// selected row. States advance over all tokens. Linear in tokens. Allocates nothing once the
+    /// workspace has grown to the batch's size. `observer` sees the intermediates (observer.hpp).
+    /// Throws `Error` naming the argument; then nothing was written.
     template <Observer O = NullObserver>
     void forward(const Batch& batch, View<const float, 2> x, View<float, 2> y, StateSlots& slots,
                  const ForwardOptions& options = {}, O&& observer = {}) {
@@ -111,6 +119,9 @@ class DeltaNetLayer {
         detail::check_disjoint(where, "y", y, "x", x);
         slots.check_matches(where, config_);
         slots.check_layer(where, options.layer);
+        check_memory(where, "slots", slots.memory());
+        if (options.workspace != nullptr)
+            check_memory(where, "options.workspace", options.workspace->space());
         detail::check_sequences(where, batch.sequences(), batch.n_tokens(), slots.n_slots());
         detail::check_snapshots(where, batch, slots);
         detail::check_trees(where, batch, slots, options.layer);
@@ -120,18 +131,34 @@ class DeltaNetLayer {
     friend struct detail::LayerAccess;
     using Buffers = detail::LayerBuffers;
 
+    void check_memory(const char* where, const char* argument, const MemorySpace& found) const {
+        if (found.name() == memory().name()) return;
+        detail::fail(where, argument,
+                     detail::concat("memory of the layer's backend, ", memory().name()),
+                     found.name());
+    }
+
     /// Memory for a call.
     Buffers buffers_for(const Batch& batch, const ForwardOptions& options) {
         Workspace& workspace = options.workspace != nullptr ? *options.workspace : own_workspace_;
-        detail::Carver counter;
-        static_cast<void>(carve(counter, batch.n_tokens(), batch.n_outputs(), batch.n_sequences()));
+        const index_t n = batch.n_tokens(), n_outputs = batch.n_outputs();
+        const index_t n_sequences = batch.n_sequences();
+        detail::Carver counter, list_counter;
+        static_cast<void>(
+            carve(counter, lists_of(counter, list_counter), n, n_outputs, n_sequences));
         detail::Carver carver(workspace.acquire(counter.used_bytes()));
-        return carve(carver, batch.n_tokens(), batch.n_outputs(), batch.n_sequences());
+        detail::Carver list_carver(own_lists_.acquire(list_counter.used_bytes()));
+        return carve(carver, lists_of(carver, list_carver), n, n_outputs, n_sequences);
+    }
+
+    /// Where lists stand: in the workspace too, if that is host memory.
+    static detail::Carver& lists_of(detail::Carver& workspace, detail::Carver& lists) noexcept {
+        return HostBackend<B> ? workspace : lists;
     }
 
     /// The one place that says what a call needs.
-    Buffers carve(detail::Carver& carver, index_t n_tokens, index_t n_outputs,
-                  index_t n_sequences) {
+    Buffers carve(detail::Carver& carver, detail::Carver& lists, index_t n_tokens,
+                  index_t n_outputs, index_t n_sequences) {
         const LayerConfig& c = config_;
         const index_t concurrency = backend_.executor().concurrency();
         const index_t least = c.deterministic ? 2 : 0;  // see apply
@@ -142,7 +169,8 @@ class DeltaNetLayer {
                 std::max(scratch, index_t{w.scratch_bytes(std::max(n_tokens, least), concurrency)});
         scratch = std::max(scratch, index_t{weights_.out_proj.scratch_bytes(
                                         std::max(n_outputs, least), concurrency)});
-        return Buffers(c, weights_.layout.width, n_tokens, n_outputs, n_sequences, scratch, carver);
+        return Buffers(c, weights_.layout.width, n_tokens, n_outputs, n_sequences, scratch, carver,
+                       lists);
     }
 
     /// x in token order, normed if the layer does that; x itself when there is nothing to do.
@@ -179,9 +207,10 @@ class DeltaNetLayer {
             return w(x, y, buffers.scratch, backend_.executor());
         const View<float, 2> two_x = buffers.two_inputs.slice(1, 0, x.size(1));
         const View<float, 2> two_y = buffers.two_outputs.slice(1, 0, y.size(1));
-        for (index_t row = 0; row < 2; ++row) std::copy_n(x.data(), x.size(1), two_x.ptr(row));
+        static constexpr index_t twice[] = {0, 0};
+        gather_rows(backend_, RowsArgs<float>{x, two_x, twice});
         w(two_x, two_y, buffers.scratch, backend_.executor());
-        std::copy_n(two_y.data(), y.size(1), y.data());
+        gather_rows(backend_, RowsArgs<float>{two_y.slice(0, 0, 1), y});
     }
 
     void convolve(View<float, 3> state, std::span<const SequenceSpan> sequences,
@@ -248,7 +277,7 @@ class DeltaNetLayer {
         apply(weights_.out_proj, flat(buffers.normed), y, buffers);
         observe(observer, Stage::linear_attn_out, y);
         if (config_.residual) add_rows(backend_, RowsArgs<float>{x, y, batch.output_rows()});
-        detail::clear_padding(batch, y);
+        detail::clear_padding(backend_, batch, y);
     }
 
     void norm_output(const Batch& batch, const Buffers& buffers) {
@@ -298,10 +327,13 @@ class DeltaNetLayer {
     static constexpr bool kObserved = !std::is_same_v<std::remove_cvref_t<O>, NullObserver>;
 
     template <class O, class T, int Rank>
-    static void observe(O& observer, Stage stage, View<T, Rank> tensor,
-                        std::string_view part = {}) {
-        if constexpr (kObserved<O>)
+    void observe(O& observer, Stage stage, View<T, Rank> tensor, std::string_view part = {}) const {
+        if constexpr (kObserved<O> && HostBackend<B>) {
             observer(Observation{stage, part, -1, detail::as_rank4(tensor)});
+        } else if constexpr (kObserved<O>) {
+            const detail::HostTensor copy(memory(), detail::as_rank4(tensor));
+            observer(Observation{stage, part, -1, copy.view()});
+        }
     }
 
     template <class O>
@@ -321,16 +353,16 @@ class DeltaNetLayer {
     void observe_states(O& observer, Stage stage, const Batch& batch, const StateSlots& slots,
                         index_t layer) const {
         if constexpr (kObserved<O>) {
-            const StateView<float> states = slots.recurrent_state(layer);
-            const Shape<3> shape{states.size(1), states.size(2), states.size(3)};
+            const Shape<3> shape{slots.n_heads_v(), slots.d_k(), slots.d_v()};
             std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));
             const View<float, 3> state(copy.data(), shape);
             for (const SequenceSpan& sequence : batch.sequences()) {
                 if (is_padding(sequence)) continue;
                 const bool zero = stage == Stage::state_predelta && sequence.start == Start::fresh;
                 const index_t pending = zero ? 0 : slots.progress(sequence.slot, layer).pending;
+                const auto row = detail::HostRow::of(slots, layer, sequence.slot);
                 detail::for_each_logical_element(
-                    states, slots.pending_updates(layer), config_.head_map, sequence.slot, pending,
+                    row.rows().recurrent(), row.rows().pending(), config_.head_map, 0, pending,
                     [&](index_t h, index_t i, index_t j, double s) {
                         state(h, i, j) = zero ? 0.0F : static_cast<float>(s);
                     });
@@ -344,6 +376,7 @@ class DeltaNetLayer {
     LayerWeights<L> weights_;
     B backend_;
     Workspace own_workspace_;
+    Workspace own_lists_;  ///< in host memory; empty where the backend is in that itself
 };
 
 }  // namespace deltanet

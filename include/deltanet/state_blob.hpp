@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Saving a slot as bytes that describe themselves, and loading it: into the same slot or another,
-/// of an arena with other memory, another rollback or another storage type, in this build or a
-/// later one. Legal at every moment, also with pending updates and with a tree. Little-endian:
+/// of an arena with other memory (a device's too), another rollback or another storage type, in
+/// this build or a later one. Legal at every moment, also with pending updates and with a tree.
+/// Little-endian:
 ///   header   64-bit words: "DELTANET", version, bytes in all, checksum, tag, layers, H_k, H_v,
 ///   d_k,
 ///            d_v, W - 1, head map, type of the state, position, pending, tree, then a word for
@@ -194,14 +195,15 @@ inline void save_slot(const StateSlots& slots, index_t slot, std::span<std::byte
     const detail::SlotLayout& layout = detail::SlotAccess::layout(slots);
     for (index_t l = 0; l < info.layers; ++l) {
         const float* const row = detail::SlotAccess::row(slots, l, slot);
+        const MemorySpace& space = slots.memory();
         const index_t end = writer.used() + blob.layer();
-        writer.bytes(row + layout.recurrent(),
+        writer.bytes(space, row + layout.recurrent(),
                      info.n_heads_v * state_head_bytes(info.state, info.d_k, info.d_v));
         writer.pad_to_word();
-        writer.bytes(row, blob.conv());
-        writer.bytes(row + layout.pending_k(), blob.k());
-        writer.bytes(row + layout.pending_u(), blob.u());
-        writer.bytes(row + layout.pending_log(), blob.decay_log());
+        writer.bytes(space, row, blob.conv());
+        writer.bytes(space, row + layout.pending_k(), blob.k());
+        writer.bytes(space, row + layout.pending_u(), blob.u());
+        writer.bytes(space, row + layout.pending_log(), blob.decay_log());
         writer.pad_to(end);
     }
     writer.finish();

@@ -13,10 +13,11 @@
 ///   * [H_v, d_v, d_k] (llama.cpp, fla layers, FlashKDA): StateOrder::v_first
 ///
 /// The other side is float32; a 16-bit recurrent state is converted, rounding to nearest even.
-/// Caches that keep q, k and v apart are three calls with their first channel.
+/// Caches that keep q, k and v apart are three calls with their first channel. It is host memory;
+/// slots on a device are waited for and copied, a row a call.
 #pragma once
 
-#include <deltanet/detail/slot_access.hpp>
+#include <deltanet/detail/host_row.hpp>
 
 #include <cstdint>
 
@@ -67,12 +68,14 @@ inline void import_conv(StateSlots& slots, index_t slot, index_t layer,
                         View<const float, 2> external, index_t first_channel = 0) {
     detail::check_conv_exchange("import_conv", slots, slot, layer, first_channel, external);
     slots.flush(slot, layer);
-    const View<float, 2> state = slots.conv(layer)[slot];
+    const detail::HostRow row = detail::HostRow::of(slots, layer, slot);
+    const View<float, 2> state = row.rows().conv()[0];
     const index_t skip = external.size(1) - slots.conv_taps();
     for (index_t t = 0; t < slots.conv_taps(); ++t) {
         for (index_t c = 0; c < external.size(0); ++c)
             state(t, first_channel + c) = external(c, skip + t);
     }
+    row.store(slots);
 }
 
 /// Reads the slot's convolution state into `external` [channels, W - 1 or W], any strides,
@@ -81,7 +84,8 @@ inline void export_conv(const StateSlots& slots, index_t slot, index_t layer,
                         View<float, 2> external, index_t first_channel = 0) {
     detail::check_conv_exchange("export_conv", slots, slot, layer, first_channel, external);
     detail::check_writable("export_conv", "external", external);
-    const View<float, 2> state = slots.conv(layer)[slot];
+    const detail::HostRow row = detail::HostRow::of(slots, layer, slot);
+    const View<float, 2> state = row.rows().conv()[0];
     const index_t pending = slots.progress(slot, layer).pending;
     const index_t skip = external.size(1) - slots.conv_taps();
     for (index_t c = 0; c < external.size(0); ++c) {
@@ -99,10 +103,11 @@ inline void import_recurrent(StateSlots& slots, index_t slot, index_t layer,
     detail::check_recurrent_exchange("import_recurrent", slots, slot, layer, order, external);
     slots.flush(slot, layer);
     const bool k_first = order == StateOrder::k_first;
-    detail::store_elements(
-        slots.recurrent_state(layer), slot, [&](index_t h, index_t i, index_t j) {
-            return static_cast<double>(k_first ? external(h, i, j) : external(h, j, i));
-        });
+    const detail::HostRow row = detail::HostRow::of(slots, layer, slot);
+    detail::store_elements(row.rows().recurrent(), 0, [&](index_t h, index_t i, index_t j) {
+        return static_cast<double>(k_first ? external(h, i, j) : external(h, j, i));
+    });
+    row.store(slots);
 }
 
 /// Reads the slot's recurrent state, that with all pending updates, into `external`, [H_v, d_k,
@@ -112,8 +117,9 @@ inline void export_recurrent(const StateSlots& slots, index_t slot, index_t laye
     detail::check_recurrent_exchange("export_recurrent", slots, slot, layer, order, external);
     detail::check_writable("export_recurrent", "external", external);
     const bool k_first = order == StateOrder::k_first;
+    const detail::HostRow row = detail::HostRow::of(slots, layer, slot);
     detail::for_each_logical_element(
-        slots.recurrent_state(layer), slots.pending_updates(layer), slots.head_map(), slot,
+        row.rows().recurrent(), row.rows().pending(), slots.head_map(), 0,
         slots.progress(slot, layer).pending, [&](index_t h, index_t i, index_t j, double s) {
             (k_first ? external(h, i, j) : external(h, j, i)) = static_cast<float>(s);
         });

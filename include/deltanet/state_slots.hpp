@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// The recurrent state of many sequences through many layers of one shape, in memory that the
-/// caller owns or in one aligned allocation. A slot is one sequence's state; slot operations act on
-/// all layers of it at once. Per slot and layer a row holds the convolution state, the pending
-/// updates and the recurrent state (detail/slot_layout.hpp); without room for rollback
+/// caller owns or in one aligned allocation, of the host or of a device (memory_space.hpp). A slot
+/// is one sequence's state; slot operations act on all layers of it at once. Per slot and layer a
+/// row holds the convolution state, the pending updates and the recurrent state
+/// (detail/slot_layout.hpp); without room for rollback
 ///   row = [ conv [W - 1, conv_dim], oldest input first | recurrent [H_v, d_k, d_v] ]
 /// The last is float32, bfloat16, float16 or int8 (ops/state_columns.hpp), the rest float32.
 /// Strides and sizes count floats. Rows of a layer are a slot stride apart, layers are apart by a
@@ -11,17 +12,13 @@
 /// layouts of other programs.
 #pragma once
 
-#include <deltanet/detail/aligned_memory.hpp>
-#include <deltanet/detail/slot_layout.hpp>
 #include <deltanet/detail/slot_progress.hpp>
+#include <deltanet/detail/slot_rows.hpp>
 #include <deltanet/huge_pages.hpp>
 #include <deltanet/layer_config.hpp>
-#include <deltanet/ops/pending_updates.hpp>
-#include <deltanet/ops/state_view.hpp>
 #include <deltanet/state_slots_options.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -34,21 +31,21 @@ struct SlotAccess;
 /// Move-only. Not synchronised: operations on distinct slots may run at the same time.
 class StateSlots {
   public:
-    /// Own memory, aligned to 64 bytes, all zeros.
+    /// Own memory of `options.memory`, aligned to 64 bytes, all zeros.
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options)
         : StateSlots(Sizes{detail::resolve(config, options)}, config) {
-        const index_t floats = floats_needed(config, options);
-        owned_ = detail::allocate_aligned<float>(
-            floats, options.huge_pages ? kHugePageBytes : detail::kLineBytes);
-        const index_t bytes = floats * static_cast<index_t>(sizeof(float));
+        const index_t bytes = floats_needed(config, options) * static_cast<index_t>(sizeof(float));
+        owned_ = detail::allocate_in(memory(), bytes,
+                                     options.huge_pages ? kHugePageBytes : detail::kLineBytes);
         if (options.huge_pages) advise_huge_pages(owned_.get(), bytes);
-        std::memset(owned_.get(), 0, static_cast<std::size_t>(bytes));
-        for (index_t l = 0; l < n_layers(); ++l)
-            bases_[at(l)] = owned_.get() + l * options_.layer_stride;
+        memory().clear(owned_.get(), bytes);
+        auto* const first = reinterpret_cast<float*>(owned_.get());
+        for (index_t l = 0; l < n_layers(); ++l) bases_[at(l)] = first + l * options_.layer_stride;
     }
 
-    /// Caller's memory, which must outlive this object and hold at least `floats_needed(config,
-    /// options)`. It is not cleared: start sequences fresh, or `reset` their slots.
+    /// Caller's memory, in the space that the options name, which must outlive this object and hold
+    /// at least `floats_needed(config, options)`. It is not cleared: start sequences fresh, or
+    /// `reset` their slots.
     StateSlots(const LayerConfig& config, const StateSlotsOptions& options, std::span<float> memory)
         : StateSlots(Sizes{detail::resolve(config, options)}, config) {
         const index_t needed = floats_needed(config, options);
@@ -111,9 +108,7 @@ class StateSlots {
     /// the state of the convolution is rows n to n + W - 2.
     [[nodiscard]] View<float, 3> conv(index_t layer) const {
         check_layer("StateSlots::conv", layer);
-        return {bases_[at(layer)],
-                {n_slots(), layout_.conv_rows(), conv_dim()},
-                {options_.slot_stride, conv_dim(), 1}};
+        return rows(layer).conv();
     }
     /// [n_slots, H_v, d_k, d_v]. Throws `Error` when the states are stored as something else than
     /// S. With S = i8 the view shows the integers alone.
@@ -125,41 +120,23 @@ class StateSlots {
                          detail::concat("the element type of ", name_of(options_.state)),
                          name_of(dtype_v<S>));
         }
-        return recurrent_as<S>(layer);
+        return rows(layer).recurrent_as<S>();
     }
     /// The same of whatever type, as the delta rule takes it.
     [[nodiscard]] StateView<float> recurrent_state(index_t layer) const {
         check_layer("StateSlots::recurrent_state", layer);
-        switch (options_.state) {
-            case DType::bf16:
-                return recurrent_as<bf16>(layer);
-            case DType::f16:
-                return recurrent_as<f16>(layer);
-            case DType::i8:
-                return recurrent_as<i8>(layer);
-            case DType::f32:
-                break;
-        }
-        return recurrent_as<float>(layer);
+        return rows(layer).recurrent();
     }
     /// What was not written into the recurrent state of each slot yet: of slot s and this layer,
     /// `progress(s, layer).pending` updates.
     [[nodiscard]] PendingUpdates<float> pending_updates(index_t layer) const {
         check_layer("StateSlots::pending_updates", layer);
-        if (max_rollback() == 0) return {};
-        float* const row = bases_[at(layer)];
-        const index_t stride = options_.slot_stride, R = max_rollback();
-        return {
-            {row + layout_.pending_k(),
-             {n_slots(), R, n_heads_k(), d_k()},
-             {stride, n_heads_k() * d_k(), d_k(), 1}},
-            {row + layout_.pending_u(),
-             {n_slots(), R, n_heads_v(), d_v()},
-             {stride, n_heads_v() * d_v(), d_v(), 1}},
-            {row + layout_.pending_log(), {n_slots(), R, n_heads_v()}, {stride, n_heads_v(), 1}}};
+        return rows(layer).pending();
     }
     /// What the recurrent state is stored as.
     [[nodiscard]] DType state_dtype() const noexcept { return options_.state; }
+    /// The space that all of it is in.
+    [[nodiscard]] MemorySpace& memory() const noexcept { return *options_.memory; }
 
     /// Tokens that the slot has read, without those of a tree that is still to be accepted. Throws
     /// `Error` while its layers differ, as between the layers of one step.
@@ -209,12 +186,7 @@ class StateSlots {
         progress_.check_no_tree("StateSlots::flush", layer, slot);
         const detail::SlotProgress& p = progress_.at(layer, slot);
         if (p.pending == 0) return;
-        const StateView<float> states = recurrent_state(layer);
-        detail::fold_into_state(states, pending_updates(layer), head_map_, slot, p.pending, states,
-                                slot);
-        float* const rows = row(layer, slot);
-        std::memmove(rows, rows + p.pending * conv_dim(),
-                     static_cast<std::size_t>(conv_taps() * conv_dim()) * sizeof(float));
+        memory().fold(rows(layer), head_map_, slot, p.pending);
         progress_.settle(layer, slot);
     }
     /// Of all layers.
@@ -226,7 +198,7 @@ class StateSlots {
     /// Zeros in every layer of the slot. A fresh start needs no reset.
     void reset(index_t slot) {
         check_slot("StateSlots::reset", "slot", slot);
-        for (index_t l = 0; l < n_layers(); ++l) std::memset(row(l, slot), 0, row_bytes());
+        for (index_t l = 0; l < n_layers(); ++l) memory().clear(row(l, slot), row_bytes());
         progress_.set(slot, {});
     }
 
@@ -236,7 +208,7 @@ class StateSlots {
         check_slot("StateSlots::copy", "from", from);
         check_slot("StateSlots::copy", "to", to);
         if (from == to) return;
-        for (index_t l = 0; l < n_layers(); ++l) std::memcpy(row(l, to), row(l, from), row_bytes());
+        for (index_t l = 0; l < n_layers(); ++l) copy(row(l, to), row(l, from), layout_.row());
         progress_.copy(from, to);
     }
     /// Copies a slot to several, as beams and samples of one prompt begin. Throws `Error` before
@@ -255,7 +227,7 @@ class StateSlots {
         check_slot("StateSlots::swap", "b", b);
         if (a == b) return;
         for (index_t l = 0; l < n_layers(); ++l)
-            std::swap_ranges(row(l, a), row(l, a) + layout_.row(), row(l, b));
+            memory().exchange(row(l, a), row(l, b), row_bytes());
         progress_.swap(a, b);
     }
 
@@ -307,31 +279,27 @@ class StateSlots {
     [[nodiscard]] float* row(index_t layer, index_t slot) const noexcept {
         return bases_[at(layer)] + slot * options_.slot_stride;
     }
-    template <class S>
-    [[nodiscard]] View<S, 4> recurrent_as(index_t layer) const noexcept {
-        constexpr auto per_float = static_cast<index_t>(sizeof(float) / sizeof(S));
-        const index_t head = state_head_bytes(dtype_v<S>, d_k(), d_v());
-        void* const first = bases_[at(layer)] + layout_.recurrent();
-        return {
-            static_cast<S*>(first),
-            {n_slots(), n_heads_v(), d_k(), d_v()},
-            {options_.slot_stride * per_float, head / static_cast<index_t>(sizeof(S)), d_v(), 1}};
+    /// All slots of a layer.
+    [[nodiscard]] detail::SlotRows rows(index_t layer) const noexcept {
+        return {layout_, bases_[at(layer)], n_slots(), options_.slot_stride};
     }
-
-    [[nodiscard]] std::size_t row_bytes() const noexcept {
-        return static_cast<std::size_t>(layout_.row()) * sizeof(float);
+    [[nodiscard]] index_t row_bytes() const noexcept {
+        return layout_.row() * static_cast<index_t>(sizeof(float));
+    }
+    /// Floats that do not overlap.
+    void copy(float* to, const float* from, index_t n) const {
+        memory().copy(to, from, n * static_cast<index_t>(sizeof(float)));
     }
     [[nodiscard]] const detail::SlotProgress& whole(std::string_view function, index_t slot) const {
         check_slot(function, "slot", slot);
         return progress_.whole(function, slot);
     }
     /// Update `from` of a slot becomes update `to`, with its input of the convolution.
-    void move_update(index_t layer, index_t slot, index_t from, index_t to) noexcept {
+    void move_update(index_t layer, index_t slot, index_t from, index_t to) {
         if (from == to) return;
         float* const base = row(layer, slot);
-        const auto move = [=](index_t first, index_t width) noexcept {
-            std::memcpy(base + first + to * width, base + first + from * width,
-                        static_cast<std::size_t>(width) * sizeof(float));
+        const auto move = [=, this](index_t first, index_t width) {
+            copy(base + first + to * width, base + first + from * width, width);
         };
         move(conv_taps() * conv_dim(), conv_dim());
         move(layout_.pending_k(), n_heads_k() * d_k());
@@ -344,7 +312,7 @@ class StateSlots {
     HeadMap head_map_;
     std::vector<float*> bases_;  ///< per layer: the row of slot 0
     detail::SlotProgressTable progress_;
-    detail::AlignedMemory<float> owned_;
+    detail::OwnedMemory owned_;
 };
 
 }  // namespace deltanet

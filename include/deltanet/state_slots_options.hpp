@@ -4,12 +4,12 @@
 #pragma once
 
 #include <deltanet/detail/slot_layout.hpp>
-#include <deltanet/ops/pending_updates.hpp>
+#include <deltanet/memory_space.hpp>
 
 namespace deltanet {
 
 /// How many slots and layers, how caller's memory is strided (in floats; 0 means dense, rows
-/// rounded up to 64 bytes, layer after layer), and what the recurrent state is stored as. A
+/// rounded up to 64 bytes, layer after layer), what the recurrent state is stored as, and where. A
 /// narrow state is less to read and write and to keep; it is rounded once per forward
 /// (docs/numerics.md).
 struct StateSlotsOptions {
@@ -22,6 +22,8 @@ struct StateSlotsOptions {
     /// R, 0 to 32: tokens that can be taken back. Steps of up to R tokens do not write the
     /// recurrent state; their updates stay pending until there is no more room (docs/state.md).
     index_t rollback = 0;
+    /// The space that they are in, which must outlive them; null: the host's.
+    MemorySpace* memory = nullptr;
 };
 
 namespace detail {
@@ -41,6 +43,9 @@ namespace detail {
     if (options.slot_stride == 0) options.slot_stride = (row + 15) / 16 * 16;
     if (options.layer_stride == 0) options.layer_stride = options.slots * options.slot_stride;
     check_at_least(where, "slot_stride", options.slot_stride, row);
+    if (options.memory == nullptr) options.memory = &host_memory();
+    if (options.huge_pages && !options.memory->is_host())
+        fail(where, "huge_pages", "false, as the memory is not the host's", "true");
     const float* const unread = nullptr;
     check_writable(where, "layer_stride",
                    View<const float, 3>(unread, {options.layers, options.slots, row},

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Scratch memory of a forward call: either a block that grows to what is needed and stays, or
-/// memory of the caller, which never grows. One workspace may serve any number of layers, one call
-/// at a time.
+/// memory of the caller, which never grows. It is in the memory space of the layer's backend. One
+/// workspace may serve any number of layers, one call at a time.
 #pragma once
 
-#include <deltanet/detail/aligned_memory.hpp>
 #include <deltanet/detail/check.hpp>
+#include <deltanet/memory_space.hpp>
 
 #include <cstddef>
 #include <span>
@@ -19,10 +19,15 @@ class Workspace {
     static constexpr index_t kAlignment = 64;
 
     /// Grows on demand; a call no larger than an earlier one allocates nothing.
-    Workspace() = default;
+    Workspace() noexcept : Workspace(host_memory()) {}
+    /// The same in another space, which must outlive it.
+    explicit Workspace(MemorySpace& space) noexcept : space_(&space) {}
 
     /// Caller's memory; a call that needs more throws before it writes anything.
-    explicit Workspace(std::span<std::byte> memory) : memory_(memory), fixed_(true) {
+    explicit Workspace(std::span<std::byte> memory) : Workspace(memory, host_memory()) {}
+    /// The same in another space.
+    Workspace(std::span<std::byte> memory, MemorySpace& space)
+        : space_(&space), memory_(memory), fixed_(true) {
         if (reinterpret_cast<std::uintptr_t>(memory.data()) %
                 static_cast<std::uintptr_t>(kAlignment) !=
             0) {
@@ -31,16 +36,19 @@ class Workspace {
     }
 
     Workspace(Workspace&& other) noexcept
-        : memory_(std::exchange(other.memory_, {})),
+        : space_(other.space_),
+          memory_(std::exchange(other.memory_, {})),
           owned_(std::move(other.owned_)),
           fixed_(std::exchange(other.fixed_, false)) {}
     Workspace& operator=(Workspace&& other) noexcept {
+        space_ = other.space_;
         memory_ = std::exchange(other.memory_, {});
         owned_ = std::move(other.owned_);
         fixed_ = std::exchange(other.fixed_, false);
         return *this;
     }
 
+    [[nodiscard]] MemorySpace& space() const noexcept { return *space_; }
     [[nodiscard]] index_t size_bytes() const noexcept {
         return static_cast<index_t>(memory_.size());
     }
@@ -54,15 +62,16 @@ class Workspace {
             }
             memory_ = {};
             owned_.reset();  // first give back, then take: both at once may not fit
-            owned_ = detail::allocate_aligned<std::byte>(bytes, kAlignment);
+            owned_ = detail::allocate_in(*space_, bytes, kAlignment);
             memory_ = {owned_.get(), static_cast<std::size_t>(bytes)};
         }
         return memory_;
     }
 
   private:
+    MemorySpace* space_;
     std::span<std::byte> memory_;
-    detail::AlignedMemory<std::byte> owned_;
+    detail::OwnedMemory owned_;
     bool fixed_ = false;
 };
 

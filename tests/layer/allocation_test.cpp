@@ -4,6 +4,7 @@
 /// in the kernels, not in Eigen's products.
 #include "support/allocation_counter.hpp"
 #include "support/catch_compat.hpp"
+#include "support/guarded_memory.hpp"
 #include "support/layer_fixture.hpp"
 #include <deltanet/deltanet.hpp>
 #include <deltanet/parallel/sequence_parallel.hpp>
@@ -105,6 +106,30 @@ TEST_CASE("a warm forward allocates nothing") {
                   batch.add({.slot = 2, .n_tokens = 5}).add({.slot = 0}).add({.slot = 1});
               }) == 0);
     }
+}
+
+TEST_CASE("a warm forward in another memory takes none of any") {
+    const LayerConfig config = small_config();
+    const RandomLayer random(config);
+    GuardedMemory memory;
+    DeltaNetLayer<GuardedBackend, GuardedLinear> layer(config, random.split<GuardedLinear>(),
+                                                       GuardedBackend(memory));
+    StateSlots slots(config, {.slots = 2, .rollback = 2, .memory = &memory});
+    constexpr index_t most = 100;
+    const auto bytes = most * config.hidden * static_cast<index_t>(sizeof(float));
+    const detail::OwnedMemory x = detail::allocate_in(memory, bytes);
+    const detail::OwnedMemory y = detail::allocate_in(memory, bytes);
+    memory.upload(x.get(), Random(1).normals(most * config.hidden).data(), bytes);
+    const auto forward = [&](const Batch& batch) {
+        const Shape<2> shape{batch.n_tokens(), config.hidden};
+        layer.forward(batch, View<const float, 2>(reinterpret_cast<float*>(x.get()), shape),
+                      View<float, 2>(reinterpret_cast<float*>(y.get()), shape), slots);
+    };
+    const std::vector<Batch> batches{one(most), one(1, Start::resume), one(2, Start::resume)};
+    forward(batches[0]);
+    const long there = memory.n_allocations;
+    for (const Batch& batch : batches) CHECK(allocations_of([&] { forward(batch); }) == 0);
+    CHECK(memory.n_allocations == there);
 }
 
 TEST_CASE("a warm forward of several ranks allocates nothing") {

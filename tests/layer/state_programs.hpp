@@ -6,8 +6,9 @@
 
 #include "slot_programs.hpp"
 #include "support/compare.hpp"
-#include "support/layer_fixture.hpp"
-#include <deltanet/deltanet.hpp>
+#include "support/random_layer.hpp"
+#include <deltanet/state_blob.hpp>
+#include <deltanet/state_exchange.hpp>
 
 #include <random>
 #include <utility>
@@ -31,19 +32,24 @@ struct Seen {
     }
 };
 
-/// Slots of two layers with what they should have read.
-class ProgramRunner {
+/// Slots of two layers with what they should have read, in the memory of the backend.
+template <class B, class L>
+class ProgramRunnerOf {
   public:
     static constexpr index_t n_slots = 3, n_layers = 2;
 
-    ProgramRunner(const RandomLayer& weights, const StateSlotsOptions& options)
-        : config_(weights.config),
-          slots_(config_, options),
-          replayed_(config_, {.slots = 1, .layers = n_layers}),
-          same_replayed_(config_, {.slots = 1, .layers = n_layers, .state = options.state}) {
-        for (index_t l = 0; l < n_layers; ++l)
-            layers_.emplace_back(config_, weights.split<ReferenceLinear>());
+    ProgramRunnerOf(const LayerConfig& config, const LayerWeights<L>& weights,
+                    const StateSlotsOptions& options, B backend)
+        : config_(config),
+          slots_(config_, in_memory(options, backend)),
+          replayed_(config_, in_memory({.slots = 1, .layers = n_layers}, backend)),
+          same_replayed_(
+              config_,
+              in_memory({.slots = 1, .layers = n_layers, .state = options.state}, backend)) {
+        for (index_t l = 0; l < n_layers; ++l) layers_.emplace_back(config_, weights, backend);
     }
+    ProgramRunnerOf(const RandomLayer& weights, const StateSlotsOptions& options)
+        : ProgramRunnerOf(weights.config, weights.split<L>(), options, B{}) {}
 
     void run(const Program& program) {
         for (const Operation& o : program) apply(o);
@@ -102,8 +108,19 @@ class ProgramRunner {
         return true;
     }
 
+    /// All slots, as bytes.
+    [[nodiscard]] std::vector<std::vector<std::byte>> saved() const {
+        std::vector<std::vector<std::byte>> blobs;
+        for (index_t slot = 0; slot < n_slots; ++slot) blobs.push_back(save_slot(slots_, slot));
+        return blobs;
+    }
+
   private:
-    using Layer = DeltaNetLayer<LayerBackend<>, ReferenceLinear>;
+    using Layer = DeltaNetLayer<B, L>;
+    [[nodiscard]] static StateSlotsOptions in_memory(StateSlotsOptions options, B& backend) {
+        options.memory = &backend.memory();
+        return options;
+    }
     static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
 
     /// The input of tokens: the same for a number, always.
@@ -164,11 +181,9 @@ class ProgramRunner {
         Batch batch;
         std::vector<int> all;
         for (const Part& p : parts) {
-            batch.add({.slot = p.slot,
-                       .n_tokens = static_cast<index_t>(p.tokens.size()),
-                       .start = p.start,
-                       .parents = p.parents,
-                       .snapshots = p.snapshots});
+            // Without names: nvcc loses them inside a template.
+            batch.add(BatchSequence{p.slot, static_cast<index_t>(p.tokens.size()), p.start,
+                                    p.parents, p.snapshots});
             all.insert(all.end(), p.tokens.begin(), p.tokens.end());
             Seen& seen = seen_[at(p.slot)];
             if (p.start == Start::fresh) seen = {};

@@ -6,11 +6,14 @@
 #include "state_programs.hpp"
 
 #include "support/catch_compat.hpp"
+#include "support/layer_fixture.hpp"
 
 using namespace deltanet;
 using namespace deltanet::test;
 
 namespace {
+
+using ProgramRunner = ProgramRunnerOf<LayerBackend<>, ReferenceLinear>;
 
 // Of outputs and states: a chunked scan is at most 5e-6 from the exact result (numerics), and so is
 // the replay. A narrow state is rounded once a fold or call; four roundings in a row is what decays

@@ -12,6 +12,7 @@
 #include <deltanet/cpu/norm_plans.hpp>
 #include <deltanet/detail/rows.hpp>
 #include <deltanet/executor.hpp>
+#include <deltanet/memory_space.hpp>
 #include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/ops/rows.hpp>
 
@@ -38,6 +39,7 @@ class CpuBackend {
     explicit CpuBackend(E executor) : executor_(std::move(executor)) {}
 
     [[nodiscard]] E& executor() noexcept { return executor_; }
+    [[nodiscard]] HostMemory& memory() const noexcept { return host_memory(); }
 
     template <class T>
     void conv1d(const Conv1dArgs<T>& args) {
@@ -87,6 +89,9 @@ class CpuBackend {
     template <class T>
     void add_rows(const RowsArgs<T>& args) {
         for_each_row(args, [&](index_t j) { detail::add_rows(one_row(args, j)); });
+    }
+    void clear_rows(View<float, 2> y, std::span<const index_t> rows) {
+        detail::clear_rows(y, rows);
     }
 
     /// What a delta rule in float that asks for `compute` is done in: with a bfloat16 dot product

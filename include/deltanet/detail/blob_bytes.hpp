@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deltanet/dtype.hpp>
+#include <deltanet/memory_space.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -92,6 +93,11 @@ class BlobWriter {
     void word(std::uint64_t value) noexcept { bytes(&value, 8); }
     void bytes(const void* from, index_t n) noexcept {
         if (n > 0) std::memcpy(to_.data() + used_, from, static_cast<std::size_t>(n));
+        used_ += n;
+    }
+    /// Of another memory space.
+    void bytes(const MemorySpace& space, const void* from, index_t n) {
+        if (n > 0) space.download(to_.data() + used_, from, n);
         used_ += n;
     }
     void pad_to(index_t end) noexcept {

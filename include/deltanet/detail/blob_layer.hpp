@@ -3,7 +3,7 @@
 /// One layer of a saved slot (state_blob.hpp) into a slot of any storage type and rollback.
 #pragma once
 
-#include <deltanet/detail/slot_access.hpp>
+#include <deltanet/detail/host_row.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -28,12 +28,12 @@ inline void copy_rows(const std::byte* from, index_t first, index_t n, index_t w
 }
 
 /// The state in the blob, of type S, with the first `folded` of the pending updates in it, into
-/// `slot` of states of any type.
+/// the one slot of states of any type.
 template <class S>
-void fold_saved_state(const StateSlots& slots, const BlobLayer& layer, index_t folded,
-                      const StateView<float>& to, index_t slot) {
-    const index_t H_k = slots.n_heads_k(), H_v = slots.n_heads_v();
-    const index_t d_k = slots.d_k(), d_v = slots.d_v();
+void fold_saved_state(const SlotLayout& layout, HeadMap head_map, const BlobLayer& layer,
+                      index_t folded, const StateView<float>& to) {
+    const index_t H_k = layout.n_heads_k, H_v = layout.n_heads_v;
+    const index_t d_k = layout.d_k, d_v = layout.d_v;
     const index_t head = state_head_bytes(dtype_v<S>, d_k, d_v);
     std::vector<float> state(static_cast<std::size_t>((H_v * head + 3) / 4));  // aligned
     std::memcpy(state.data(), layer.state, static_cast<std::size_t>(H_v * head));
@@ -51,47 +51,49 @@ void fold_saved_state(const StateSlots& slots, const BlobLayer& layer, index_t f
     const index_t elements = head / static_cast<index_t>(sizeof(S));
     const StateView<float> view =
         View<S, 4>(static_cast<S*>(first), {1, H_v, d_k, d_v}, {H_v * elements, elements, d_v, 1});
-    fold_into_state(view, pending, slots.head_map(), 0, folded, to, slot);
+    fold_into_state(view, pending, head_map, 0, folded, to, 0);
 }
 
 template <class S>
-void load_state(StateSlots& slots, index_t model_layer, index_t slot, const BlobLayer& layer,
-                index_t folded) {
-    const StateView<float> states = slots.recurrent_state(model_layer);
+void load_state(const SlotRows& row, HeadMap head_map, const BlobLayer& layer, index_t folded) {
+    const StateView<float> states = row.recurrent();
     states.visit([&]<class To>(const View<To, 4>& view) {
         if constexpr (std::is_same_v<S, To>) {
             if (folded == 0) {  // as it is
-                std::memcpy(view.ptr(slot), layer.state,
+                std::memcpy(view.data(), layer.state,
                             static_cast<std::size_t>(view.stride(1) * view.size(1)) * sizeof(To));
                 return;
             }
         }
-        fold_saved_state<S>(slots, layer, folded, states, slot);
+        fold_saved_state<S>(row.layout, head_map, layer, folded, states);
     });
 }
 
 inline void load_blob_layer(StateSlots& slots, index_t model_layer, index_t slot, DType saved_as,
                             index_t pending, const BlobLayer& layer, index_t folded) {
+    const HostRow host = HostRow::to_fill(slots, model_layer, slot);
+    const HeadMap head_map = slots.head_map();
     switch (saved_as) {
         case DType::f32:
-            load_state<float>(slots, model_layer, slot, layer, folded);
+            load_state<float>(host.rows(), head_map, layer, folded);
             break;
         case DType::bf16:
-            load_state<bf16>(slots, model_layer, slot, layer, folded);
+            load_state<bf16>(host.rows(), head_map, layer, folded);
             break;
         case DType::f16:
-            load_state<f16>(slots, model_layer, slot, layer, folded);
+            load_state<f16>(host.rows(), head_map, layer, folded);
             break;
         case DType::i8:
-            load_state<i8>(slots, model_layer, slot, layer, folded);
+            load_state<i8>(host.rows(), head_map, layer, folded);
             break;
     }
-    const SlotLayout& layout = SlotAccess::layout(slots);
-    float* const row = SlotAccess::row(slots, model_layer, slot);
+    const SlotLayout& layout = host.rows().layout;
+    float* const row = host.rows().first;
     copy_rows(layer.conv, folded, layout.conv_taps + pending, layout.conv_dim, row);
     copy_rows(layer.k, folded, pending, layout.n_heads_k * layout.d_k, row + layout.pending_k());
     copy_rows(layer.u, folded, pending, layout.n_heads_v * layout.d_v, row + layout.pending_u());
     copy_rows(layer.decay_log, folded, pending, layout.n_heads_v, row + layout.pending_log());
+    host.store(slots);
 }
 
 }  // namespace deltanet::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The tensors between the ops of one forward call of a layer, in its workspace.
+/// The tensors between the ops of one forward call of a layer, in its workspace. Lists are always
+/// in host memory: backends read them there.
 #pragma once
 
 #include <deltanet/batch.hpp>
@@ -8,6 +9,7 @@
 #include <deltanet/workspace.hpp>
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 namespace deltanet::detail {
@@ -40,7 +42,7 @@ struct LayerBuffers {
     std::span<std::byte> scratch;
 
     LayerBuffers(const LayerConfig& c, index_t projected_width, index_t n_tokens, index_t n_outputs,
-                 index_t n_sequences, index_t scratch_bytes, Carver& carver)
+                 index_t n_sequences, index_t scratch_bytes, Carver& carver, Carver& lists)
         : input(carver.take<float, 2>({n_tokens, c.hidden})),
           projected(carver.take<float, 2>({n_tokens, projected_width})),
           conv(padded_rows(carver, n_tokens, c.conv_dim())),
@@ -52,23 +54,33 @@ struct LayerBuffers {
               carver.take<float, 2>({c.deterministic ? 2 : 0, std::max(c.hidden, c.value_dim())})),
           two_outputs(carver.take<float, 2>(
               {c.deterministic ? 2 : 0, std::max(c.hidden, projected_width)})),
-          sequences(carver.take_span<SequenceSpan>(std::max(n_tokens, n_sequences))),
+          sequences(lists.take_span<SequenceSpan>(std::max(n_tokens, n_sequences))),
           scratch(carver.take_bytes(scratch_bytes), static_cast<std::size_t>(scratch_bytes)) {
         if (!sequences.empty()) sequences = sequences.first(static_cast<std::size_t>(n_sequences));
     }
 };
 
 /// Zeros in rows of y that belong to padding: what x held there may have been anything.
-inline void clear_padding(const Batch& batch, View<float, 2> y) {
+template <class B>
+void clear_padding(B& backend, const Batch& batch, View<float, 2> y) {
+    std::array<index_t, 64> rows;  // of y, as many at a time
+    std::size_t n = 0;
+    const auto clear = [&] {
+        if (n > 0) backend.clear_rows(y, std::span<const index_t>(rows.data(), n));
+        n = 0;
+    };
     for (const SequenceSpan& sequence : batch.sequences()) {
         if (!is_padding(sequence)) continue;
         for (index_t j = 0; j < y.size(0); ++j) {
             const auto at = static_cast<std::size_t>(j);
             const index_t token = batch.output_tokens() ? (*batch.output_tokens())[at] : j;
             const index_t t = token - sequence.first_token;
-            if (t >= 0 && t < sequence.n_tokens) std::fill_n(y.ptr(j), y.size(1), 0.0F);
+            if (t < 0 || t >= sequence.n_tokens) continue;
+            rows[n++] = j;
+            if (n == rows.size()) clear();
         }
     }
+    clear();
 }
 
 }  // namespace deltanet::detail

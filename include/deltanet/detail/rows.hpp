@@ -31,4 +31,10 @@ void add_rows(const RowsArgs<T>& args) {
     });
 }
 
+/// Zeros in these rows.
+template <class T>
+void clear_rows(View<T, 2> y, std::span<const index_t> rows) {
+    for (const index_t row : rows) std::fill_n(y.ptr(row), y.size(1), T(0));
+}
+
 }  // namespace deltanet::detail

@@ -5,8 +5,6 @@
 
 #include <deltanet/state_slots.hpp>
 
-#include <cstring>
-
 namespace deltanet::detail {
 
 struct SlotAccess {
@@ -23,19 +21,21 @@ struct SlotAccess {
     [[nodiscard]] static SlotProgressTable& progress(StateSlots& slots) noexcept {
         return slots.progress_;
     }
+    [[nodiscard]] static SlotRows rows(const StateSlots& slots, index_t layer) noexcept {
+        return slots.rows(layer);
+    }
     /// What slot `from` keeps of the convolution with `pending` updates.
     static void copy_conv(const StateSlots& slots, index_t layer, index_t from,
-                          StateSlots& to_slots, index_t to, index_t pending) noexcept {
+                          StateSlots& to_slots, index_t to, index_t pending) {
         const index_t n = (slots.conv_taps() + pending) * slots.conv_dim();
-        std::memcpy(row(to_slots, layer, to), row(slots, layer, from),
-                    static_cast<std::size_t>(n) * sizeof(float));
+        slots.copy(row(to_slots, layer, to), row(slots, layer, from), n);
     }
     /// Everything else: the recurrent state and what is pending.
     static void copy_state(const StateSlots& slots, index_t layer, index_t from,
-                           StateSlots& to_slots, index_t to) noexcept {
+                           StateSlots& to_slots, index_t to) {
         const index_t first = slots.layout_.pending_k();
-        std::memcpy(row(to_slots, layer, to) + first, row(slots, layer, from) + first,
-                    static_cast<std::size_t>(slots.layout_.row() - first) * sizeof(float));
+        slots.copy(row(to_slots, layer, to) + first, row(slots, layer, from) + first,
+                   slots.layout_.row() - first);
     }
     [[nodiscard]] static const float* row(const StateSlots& slots, index_t layer,
                                           index_t slot) noexcept {

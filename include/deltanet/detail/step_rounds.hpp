@@ -25,7 +25,7 @@ template <class Slots>
 }
 
 /// Snapshots go to slots that are there, that the batch does not use, and each to its own; in other
-/// arenas the rows are the same.
+/// arenas the rows and the kind of memory are the same.
 inline void check_snapshots(const char* where, const Batch& batch, const StateSlots& slots) {
     for (index_t i = 0; i < batch.n_sequences(); ++i) {
         for (std::size_t j = 0; j < batch.snapshots(i).size(); ++j) {
@@ -42,6 +42,11 @@ inline void check_snapshots(const char* where, const Batch& batch, const StateSl
                             ", the same shapes"),
                      concat(arena.n_layers(), " layers, ", name_of(arena.state_dtype()),
                             " state, rollback ", arena.max_rollback()));
+            }
+            if (arena.memory().name() != slots.memory().name()) {
+                fail(where, argument("arena"),
+                     concat("memory of the step's slots, ", slots.memory().name()),
+                     arena.memory().name());
             }
             const index_t slot = snapshot.slot;
             if (slot < 0 || slot >= arena.n_slots())
@@ -102,7 +107,7 @@ class StepRounds {
     }
 
     /// Copies what snapshots behind this round keep of the convolution.
-    void copy_conv(index_t round) const noexcept {
+    void copy_conv(index_t round) const {
         for_each_snapshot(round,
                           [this](const SequenceSpan& from, const Snapshot& to, index_t pending) {
                               SlotAccess::copy_conv(slots_, layer_, from.slot, arena_of(to, slots_),
@@ -110,7 +115,7 @@ class StepRounds {
                           });
     }
     /// And of the recurrent state, with how far they are.
-    void copy_state(index_t round) const noexcept {
+    void copy_state(index_t round) const {
         for_each_snapshot(round, [this](const SequenceSpan& from, const Snapshot& to,
                                         index_t pending) {
             SlotAccess::copy_state(slots_, layer_, from.slot, arena_of(to, slots_), to.slot);
@@ -183,7 +188,7 @@ class StepRounds {
 
     /// f(the sequence up to the snapshot, the snapshot, updates pending in it).
     template <class F>
-    void for_each_snapshot(index_t round, const F& f) const noexcept {
+    void for_each_snapshot(index_t round, const F& f) const {
         for (index_t i = 0; i < batch_.n_sequences(); ++i) {
             if (batch_.snapshots(i).empty() || round >= n_pieces(i)) continue;
             const SequenceSpan at = piece(i, round);

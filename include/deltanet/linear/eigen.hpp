@@ -32,6 +32,8 @@ class EigenLinear {
     requires std::constructible_from<WeightMatrix, Matrix> EigenLinear(const Matrix& weight)
         : weight_(weight) {}  // NOLINT
 
+    [[nodiscard]] const WeightMatrix& weight() const noexcept { return weight_; }
+
     /// Only these outputs, or the share of these inputs, of the same weights.
     [[nodiscard]] EigenLinear outputs(index_t first, index_t n) const {
         return weight_.outputs(first, n);

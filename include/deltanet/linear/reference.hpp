@@ -20,6 +20,8 @@ class ReferenceLinear {
     requires std::constructible_from<WeightMatrix, Matrix> ReferenceLinear(const Matrix& weight)
         : weight_(weight) {}  // NOLINT
 
+    [[nodiscard]] const WeightMatrix& weight() const noexcept { return weight_; }
+
     /// Only these outputs, or the share of these inputs, of the same weights.
     [[nodiscard]] ReferenceLinear outputs(index_t first, index_t n) const {
         return weight_.outputs(first, n);

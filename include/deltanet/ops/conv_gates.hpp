@@ -33,14 +33,15 @@ struct ConvGatesArgs {
         index_t channel = 0;
         for (std::size_t i = 0; i < 3; ++i) {
             const index_t n = inputs[i]->size(1) * inputs[i]->size(2);
-            parts[i] = {.input = *inputs[i],
-                        .weight = weight.slice(0, channel, n),
-                        .bias = bias.data() == nullptr ? bias : bias.slice(0, channel, n),
-                        .state = state.slice(2, channel, n),
-                        .output = output.slice(1, channel, n),
-                        .sequences = sequences,
-                        .norm = i < 2 ? norm : std::nullopt,
-                        .rollback = rollback};
+            parts[i] =
+                Conv1dArgs<T>{.input = *inputs[i],
+                              .weight = weight.slice(0, channel, n),
+                              .bias = bias.data() == nullptr ? bias : bias.slice(0, channel, n),
+                              .state = state.slice(2, channel, n),
+                              .output = output.slice(1, channel, n),
+                              .sequences = sequences,
+                              .norm = i < 2 ? norm : std::nullopt,
+                              .rollback = rollback};
             channel += n;
         }
         return parts;
@@ -94,12 +95,13 @@ void check_conv_gates(const char* where, const ConvGatesArgs<T>& args) {
     };
     check_apart(args.output, "output");
     check_apart(args.state, "state");
-    for (const auto& [gate, name] :
-         {std::pair{gates.decay_log, "gates.decay_log"}, {gates.beta, "gates.beta"}}) {
+    const auto check_gate = [&](const View<T, 2>& gate, const char* name) {
         check_apart(gate, name);
         check_disjoint(where, name, gate, "output", args.output);
         check_disjoint(where, name, gate, "state", args.state);
-    }
+    };
+    check_gate(gates.decay_log, "gates.decay_log");
+    check_gate(gates.beta, "gates.beta");
 }
 }  // namespace detail
 

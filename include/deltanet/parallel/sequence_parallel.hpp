@@ -55,6 +55,8 @@ struct SequenceParallelOptions {
 /// one process (local_ranks.hpp), each with a layer of its own over the same weights.
 template <Backend B, LinearOperator L, Communicator C>
 class SequenceParallel {
+    static_assert(HostBackend<B>, "ranks exchange what is in host memory");
+
   public:
     SequenceParallel(DeltaNetLayer<B, L>& layer, C& communicator,
                      const SequenceParallelOptions& options = {})

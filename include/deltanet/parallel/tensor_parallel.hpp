@@ -27,6 +27,8 @@ struct TensorParallelOptions {
 /// Holds references to the layer of this rank's share and to the communicator.
 template <Backend B, LinearOperator L, Communicator C>
 class TensorParallel {
+    static_assert(HostBackend<B>, "ranks exchange what is in host memory");
+
   public:
     TensorParallel(DeltaNetLayer<B, L>& layer, C& communicator,
                    const TensorParallelOptions& options = {})
@@ -68,7 +70,7 @@ class TensorParallel {
         if (layer_->config().residual) add_residual(-1.0F, batch, x, y);
         add_over_ranks(sum_bf16_, y);
         if (residual) add_residual(1.0F, batch, x, y);
-        detail::clear_padding(batch, y);
+        detail::clear_padding(layer_->backend(), batch, y);
     }
 
   private:

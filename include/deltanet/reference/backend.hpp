@@ -7,6 +7,7 @@
 
 #include <deltanet/detail/rows.hpp>
 #include <deltanet/executor.hpp>
+#include <deltanet/memory_space.hpp>
 #include <deltanet/ops/conv_gates.hpp>
 #include <deltanet/reference/conv1d.hpp>
 #include <deltanet/reference/delta_rule_chunked.hpp>
@@ -24,6 +25,7 @@ class ReferenceBackend {
     static constexpr const char* name = "reference";
 
     [[nodiscard]] SequentialExecutor& executor() noexcept { return executor_; }
+    [[nodiscard]] HostMemory& memory() const noexcept { return host_memory(); }
 
     template <class T>
     void conv1d(const Conv1dArgs<T>& args) {
@@ -57,6 +59,9 @@ class ReferenceBackend {
     template <class T>
     void add_rows(const RowsArgs<T>& args) {
         detail::add_rows(args);
+    }
+    void clear_rows(View<float, 2> y, std::span<const index_t> rows) {
+        detail::clear_rows(y, rows);
     }
     /// Sums are double here, whatever a call asks for.
     [[nodiscard]] ScanCompute scan_compute(ScanCompute /*compute*/) const noexcept {

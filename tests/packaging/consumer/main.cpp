@@ -10,6 +10,9 @@
 #if defined(WITH_MPI)
 #include <deltanet/parallel/mpi.hpp>
 #endif
+#if defined(WITH_CUDA)
+#include <deltanet/cuda/backend.hpp>
+#endif
 
 #include <cstdio>
 
@@ -41,6 +44,23 @@ int main() {
     try {
         deltanet::MpiCommunicator ranks;
         return 1;
+    } catch (const deltanet::Error& error) {
+        std::printf("%s\n", error.what());
+    }
+#endif
+#if defined(WITH_CUDA)
+    // All of it is linked; without a GPU making the memory space says why not.
+    try {
+        deltanet::CudaMemory memory;
+        deltanet::CudaBackend backend(memory);
+        const deltanet::detail::OwnedMemory row = deltanet::detail::allocate_in(memory, 16);
+        std::vector<float> x = {3.0F, 4.0F, 0.0F, 0.0F};
+        memory.upload(row.get(), x.data(), 16);
+        const deltanet::View<float, 3> head(reinterpret_cast<float*>(row.get()), {1, 1, 4});
+        deltanet::l2norm(backend, deltanet::L2NormArgs<float>{head, head});
+        memory.download(x.data(), row.get(), 16);
+        std::printf("%s: %g %g\n", memory.name().data(), static_cast<double>(x[0]),
+                    static_cast<double>(x[1]));
     } catch (const deltanet::Error& error) {
         std::printf("%s\n", error.what());
     }
