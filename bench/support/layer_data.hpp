@@ -18,6 +18,21 @@
 
 namespace deltanet::bench {
 
+/// f(stage) where a share of a layer's time ends.
+template <class F>
+struct StageClock {
+    F f;
+    [[nodiscard]] static constexpr bool wants(Stage stage) noexcept {
+        return stage == Stage::qkv_mixed || stage == Stage::gate || stage == Stage::attn_output ||
+               stage == Stage::attn_out_norm || stage == Stage::linear_attn_out;
+    }
+    void operator()(const Observation& seen) {
+        if (seen.part.empty() || seen.part == "v") f(seen.stage);
+    }
+};
+template <class F>
+StageClock(F) -> StageClock<F>;
+
 template <class L>
 class LayerData {
   public:
@@ -49,8 +64,7 @@ class LayerData {
 
     void run() { run_observed(NullObserver{}); }
 
-    /// "projections=0.93 passes=0.02 rule=0.05": medians of some runs with an observer. Of few
-    /// tokens the last two are too large, by what the observer costs.
+    /// "projections=0.93 passes=0.02 rule=0.05": medians of some runs with an observer.
     [[nodiscard]] std::string stages() {
         std::array<std::vector<double>, 3> shares;
         for (int i = 0; i < 7; ++i) {
@@ -61,27 +75,17 @@ class LayerData {
                 spent[stage] += std::chrono::duration<double>(now - last).count();
                 last = now;
             };
-            run_observed([&](const Observation& seen) {
-                switch (seen.stage) {
+            run_observed(StageClock{[&](Stage stage) {
+                switch (stage) {
                     case Stage::qkv_mixed:
-                        if (seen.part == "q") ends(0);
-                        break;
-                    case Stage::gate:
-                        ends(1);
-                        break;
-                    case Stage::attn_output:
-                        ends(2);
-                        break;
-                    case Stage::attn_out_norm:
-                        ends(1);
-                        break;
                     case Stage::linear_attn_out:
-                        ends(0);
-                        break;
+                        return ends(0);
+                    case Stage::attn_output:
+                        return ends(2);
                     default:
-                        break;
+                        return ends(1);
                 }
-            });
+            }});
             const double all = spent[0] + spent[1] + spent[2];
             for (std::size_t s = 0; s < 3; ++s) shares[s].push_back(spent[s] / all);
         }

@@ -87,13 +87,14 @@ class DeltaNetLayer {
         project(normed_input(batch, x, buffers), buffers);
         observe_projections(observer, buffers);
         // One pass, or two for an observer who wants to see what lies between.
+        const bool apart = detail::wants(observer, Stage::conv_output_silu);
         for (index_t round = 0; round < rounds.n_rounds(); ++round) {
             convolve(slots.conv(options.layer), rounds.pieces(round, buffers.sequences), buffers,
-                     !kObserved<O>);
+                     !apart);
             rounds.copy_conv(round);
         }
         observe(observer, Stage::conv_output_silu, buffers.conv);
-        if constexpr (kObserved<O>) normalise(buffers);
+        if (apart) normalise(buffers);
         observe(observer, Stage::q_conv_normed, query(buffers));
         observe(observer, Stage::k_conv_normed, key(buffers));
         observe(observer, Stage::beta, buffers.beta);
@@ -328,6 +329,7 @@ class DeltaNetLayer {
 
     template <class O, class T, int Rank>
     void observe(O& observer, Stage stage, View<T, Rank> tensor, std::string_view part = {}) const {
+        if (!detail::wants(observer, stage)) return;
         if constexpr (kObserved<O> && HostBackend<B>) {
             observer(Observation{stage, part, -1, detail::as_rank4(tensor)});
         } else if constexpr (kObserved<O>) {
@@ -352,6 +354,7 @@ class DeltaNetLayer {
     template <class O>
     void observe_states(O& observer, Stage stage, const Batch& batch, const StateSlots& slots,
                         index_t layer) const {
+        if (!detail::wants(observer, stage)) return;
         if constexpr (kObserved<O>) {
             const Shape<3> shape{slots.n_heads_v(), slots.d_k(), slots.d_v()};
             std::vector<float> copy(static_cast<std::size_t>(shape[0] * shape[1] * shape[2]));

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace deltanet {
 
@@ -56,7 +57,8 @@ struct Observation {
 };
 
 /// Anything callable with an observation. Rows are in the batch's token order (sequence by
-/// sequence).
+/// sequence). With a member `bool wants(Stage)` it is shown those stages only, and what the others
+/// cost is saved: copies of states, copies from a device, a pass between convolution and norm.
 template <class O>
 concept Observer = requires(O& observer, const Observation& observation) {
     observer(observation);
@@ -68,6 +70,17 @@ struct NullObserver {
 };
 
 namespace detail {
+
+template <class O>
+[[nodiscard]] constexpr bool wants([[maybe_unused]] O& observer, [[maybe_unused]] Stage stage) {
+    if constexpr (std::is_same_v<std::remove_cv_t<O>, NullObserver>) {
+        return false;
+    } else if constexpr (requires { observer.wants(stage); }) {
+        return observer.wants(stage);
+    } else {
+        return true;
+    }
+}
 
 template <class T, int Rank>
 [[nodiscard]] constexpr View<const float, 4> as_rank4(View<T, Rank> view) noexcept {

@@ -284,4 +284,19 @@ TEST_CASE("the observer sees every stage, and changes nothing") {
               "state_predelta@1[1, 4, 16, 24]", "state_predelta@0[1, 4, 16, 24]",
               "attn_output[1, 12, 4, 24]", "new_state@1[1, 4, 16, 24]", "new_state@0[1, 4, 16, 24]",
               "attn_out_norm[1, 12, 4, 24]", "linear_attn_out[1, 1, 12, 20]"});
+
+    // One that wants two stages is shown these, and y is the same.
+    struct Choosy {
+        std::vector<Stage>& seen;
+        bool wants(Stage stage) { return stage == Stage::gate || stage == Stage::new_state; }
+        void operator()(const Observation& o) { seen.push_back(o.stage); }
+    };
+    std::vector<Stage> stages;
+    slots.reset(0);
+    slots.reset(1);
+    std::fill(y.begin(), y.end(), 0.0F);
+    layer.forward(batch, View<const float, 2>(x.data(), {12, config.hidden}),
+                  View<float, 2>(y.data(), {12, config.hidden}), slots, {}, Choosy{stages});
+    CHECK(bit_equal(y, expected));
+    CHECK(stages == std::vector<Stage>{Stage::gate, Stage::new_state, Stage::new_state});
 }
