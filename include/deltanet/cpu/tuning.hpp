@@ -117,7 +117,7 @@ inline constexpr index_t block_task_rows = 64;
 /// The register tile of a panel: vectors of rows, and tokens.
 inline constexpr index_t block_panel_batches = 2;
 template <class Arch>
-inline constexpr index_t block_tokens = n_registers<Arch> == 32 ? 4 : 4;
+inline constexpr index_t block_tokens = 4;
 static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
               n_registers<default_arch>);
 /// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.
