@@ -19,6 +19,18 @@ struct RowsKernelArgs {
     bool vector;
 };
 
+/// A lane's elements [at, at + count) of a row of n, in a grid's blocks of columns.
+struct LanePiece {
+    std::int64_t at;
+    int count;
+};
+__device__ __forceinline__ LanePiece lane_piece(std::int64_t n) {
+    const std::int64_t at =
+        (static_cast<std::int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * kLaneElements;
+    const std::int64_t left = n - at;
+    return {at, left < kLaneElements ? clamp_count(static_cast<int>(left)) : kLaneElements};
+}
+
 enum class RowWork : std::uint8_t { copy, add };
 
 /// grid: (rows of the table, blocks of kRowThreads * 4 columns).
@@ -26,10 +38,7 @@ template <RowWork kWork>
 __global__ void __launch_bounds__(kRowThreads)
     rows_kernel(const __grid_constant__ RowsKernelArgs args,
                 const __grid_constant__ RowTable rows) {
-    const std::int64_t at =
-        (static_cast<std::int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * kLaneElements;
-    const std::int64_t left = args.n - at;
-    const int count = left < kLaneElements ? clamp_count(static_cast<int>(left)) : kLaneElements;
+    const auto [at, count] = lane_piece(args.n);
     const auto entry = static_cast<int>(blockIdx.x);
     const float* const from = args.input + rows.row(entry) * args.input_row + at;
     float* const to = args.output + (rows.first + entry) * args.output_row + at;
@@ -46,10 +55,7 @@ __global__ void __launch_bounds__(kRowThreads)
 __global__ void __launch_bounds__(kRowThreads)
     clear_rows_kernel(const __grid_constant__ RowsKernelArgs args,
                       const __grid_constant__ RowTable rows) {
-    const std::int64_t at =
-        (static_cast<std::int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * kLaneElements;
-    const std::int64_t left = args.n - at;
-    const int count = left < kLaneElements ? clamp_count(static_cast<int>(left)) : kLaneElements;
+    const auto [at, count] = lane_piece(args.n);
     store_quad(args.output + rows.row(static_cast<int>(blockIdx.x)) * args.output_row + at, Quad{},
                count, args.vector);
 }
@@ -66,10 +72,7 @@ struct RoundKernelArgs {
 /// Output row i is input row i in bfloat16. grid: (rows, blocks of kRowThreads * 4 columns).
 __global__ void __launch_bounds__(kRowThreads)
     round_rows_kernel(const __grid_constant__ RoundKernelArgs args) {
-    const std::int64_t at =
-        (static_cast<std::int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * kLaneElements;
-    const std::int64_t left = args.n - at;
-    const int count = left < kLaneElements ? clamp_count(static_cast<int>(left)) : kLaneElements;
+    const auto [at, count] = lane_piece(args.n);
     const auto row = static_cast<std::int64_t>(blockIdx.x);
     const Quad x = load_quad(args.input + row * args.input_row + at, count, args.vector);
     bf16* const to = args.output + row * args.output_row + at;
