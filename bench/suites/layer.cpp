@@ -8,6 +8,7 @@
 #include "support/layer_data.hpp"
 #include "support/peak.hpp"
 #include "support/suite.hpp"
+#include <deltanet/linear/dense.hpp>
 #include <deltanet/linear/quantized.hpp>
 #if defined(DELTANET_BENCH_ONEDNN)
 #include <deltanet/linear/onednn.hpp>
@@ -89,19 +90,17 @@ Suite layer_suite() {
         cases.operator()<QuantizedLinear<>>(next_80b, {name, stored, false, &integer_peak},
                                             {1, 64, 512}, {8, 32});
     }
-#if defined(DELTANET_BENCH_ONEDNN)
-    using Bf16 = OneDnnLinear;
-    const Format bf16{"bf16", WeightFormat::bf16, true,
-                      &product_peak<Bf16OrPlain<cpu::default_arch>::type>};
-#else
-    using Bf16 = EigenLinear;
     const Format bf16{"bf16", WeightFormat::bf16, false, &product_peak<>};
-#endif
-    cases.operator()<Bf16>(next_80b, bf16, {1, 8, 64, 512, 4096}, {8, 32});
+    cases.operator()<DenseLinear<>>(next_80b, bf16, {1, 8, 64, 512, 4096}, {8, 32});
     for (const Model& model :
          {Model{"qwen3_5_0_8b", qwen3_5_0_8b()}, Model{"qwen3_5_9b", qwen3_5_9b()},
           Model{"qwen3_5_27b", qwen3_5_27b()}, Model{"qwen3_5_397b", qwen3_5_397b_a17b()}})
-        cases.operator()<Bf16>(model, bf16, {1, 64, 512}, {32});
+        cases.operator()<DenseLinear<>>(model, bf16, {1, 64, 512}, {32});
+#if defined(DELTANET_BENCH_ONEDNN)
+    const Format onednn{"onednn_bf16", WeightFormat::bf16, true,
+                        &product_peak<Bf16OrPlain<cpu::default_arch>::type>};
+    cases.operator()<OneDnnLinear>(next_80b, onednn, {1, 8, 64, 512}, {8, 32});
+#endif
     return suite;
 }
 

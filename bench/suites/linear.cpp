@@ -8,6 +8,7 @@
 #include "support/peak.hpp"
 #include "support/suite.hpp"
 #include "support/weight_data.hpp"
+#include <deltanet/linear/dense.hpp>
 #include <deltanet/linear/quantized.hpp>
 #if defined(DELTANET_BENCH_ONEDNN)
 #include "support/onednn_direct.hpp"
@@ -148,6 +149,8 @@ Suite linear_suite() {
         for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16}) {
             suite.push_back(
                 linear_case<EigenLinear>(lower_case(name_of(format)), in_place(format), tokens));
+            suite.push_back(linear_case<DenseLinear<>>("dense_" + lower_case(name_of(format)),
+                                                       in_place(format), tokens));
         }
         for (const WeightFormat format :
              {WeightFormat::q8_0, WeightFormat::q4_0, WeightFormat::q4_k, WeightFormat::q6_k}) {

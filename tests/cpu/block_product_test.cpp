@@ -243,16 +243,16 @@ TEST_CASE("activations of any size, and such that are not finite") {
     }
 }
 
-TEST_CASE("weights that are plain numbers go through EigenLinear") {
+TEST_CASE("weights that are plain numbers go through DenseLinear") {
     const std::vector<float> w = Random(11).normals(30 * 50), x = Random(12).normals(4 * 50);
     const QuantizedLinear<> linear(View<const float, 2>(w.data(), {30, 50}));
     CHECK(linear.input_block() == 1);
     const View<const float, 2> rows(x.data(), {4, 50});
     std::vector<float> expected(4 * 30);
     SequentialExecutor executor;
-    const EigenLinear eigen(View<const float, 2>(w.data(), {30, 50}));
+    const DenseLinear<> dense(View<const float, 2>(w.data(), {30, 50}));
     Workspace workspace;
-    eigen(rows, View<float, 2>(expected.data(), {4, 30}),
-          workspace.acquire(eigen.scratch_bytes(4, 1)), executor);
+    dense(rows, View<float, 2>(expected.data(), {4, 30}),
+          workspace.acquire(dense.scratch_bytes(4, 1)), executor);
     CHECK(bit_equal(product(linear, rows), expected));
 }

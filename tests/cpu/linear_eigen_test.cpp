@@ -1,220 +1,39 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// EigenLinear against the oracle around its panel and block sizes, and its promises of equal bits:
-/// wherever a row stands in the matrix, however many tokens there are, whoever runs the panels.
-#include "support/catch_compat.hpp"
-#include "support/compare.hpp"
-#include "support/linear_run.hpp"
-#include "support/random.hpp"
+/// EigenLinear around its panel and block sizes. A token alone is summed in another order than one
+/// of several.
+#include "linear_promises.hpp"
 #include <deltanet/linear/eigen.hpp>
-#include <deltanet/linear/reference.hpp>
-
-#include <cmath>
-#include <cstdint>
-#include <limits>
-#include <string>
-#include <vector>
 
 using namespace deltanet;
 using namespace deltanet::test;
 
-namespace {
-
-const std::vector<DType> kTypes{DType::f32, DType::bf16, DType::f16};
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-
-/// Weights [out, in] of any type with NaN between the rows.
-struct Weights {
-    index_t out, in, stride;
-    DType dtype;
-    std::vector<float> f32;
-    std::vector<bf16> brain;
-    std::vector<f16> half;
-
-    Weights(index_t rows, index_t cols, DType type, std::uint32_t seed = 71)
-        : out(rows), in(cols), stride(cols + 3), dtype(type) {
-        f32 = Random(seed).normals(rows * stride);
-        for (index_t r = 0; r < rows; ++r) {
-            for (index_t c = cols; c < stride; ++c)
-                f32[static_cast<std::size_t>(r * stride + c)] = kNaN;
-        }
-        for (const float x : f32) {
-            brain.push_back(to_bf16(x));
-            half.push_back(to_f16(x));
-        }
-    }
-    /// Rows [first, first + n).
-    [[nodiscard]] WeightMatrix rows(index_t first, index_t n) const {
-        const Shape<2> shape{n, in};
-        const Shape<2> strides{stride, 1};
-        const index_t offset = first * stride;
-        if (dtype == DType::bf16) return View<const bf16, 2>(brain.data() + offset, shape, strides);
-        if (dtype == DType::f16) return View<const f16, 2>(half.data() + offset, shape, strides);
-        return View<const float, 2>(f32.data() + offset, shape, strides);
-    }
-    [[nodiscard]] WeightMatrix all() const { return rows(0, out); }
-};
-
-std::vector<float> first_rows(const std::vector<float>& y, index_t width, index_t first,
-                              index_t n) {
-    return {y.begin() + first * width, y.begin() + (first + n) * width};
-}
-
-struct Sizes {
-    index_t out, in;
-};
 /// Panels have 96 rows and 256 columns, blocks 128 tokens, calls 512; Eigen takes 8 rows of a
 /// vector product at a time.
-const std::vector<Sizes> kSizes{{1, 1},    {1, 300},  {7, 5},    {8, 255},  {9, 256},
-                                {95, 257}, {96, 520}, {97, 256}, {192, 33}, {193, 257}};
+static const std::vector<Sizes> kSizes{{1, 1},    {1, 300},  {7, 5},    {8, 255},  {9, 256},
+                                       {95, 257}, {96, 520}, {97, 256}, {192, 33}, {193, 257}};
 
-}  // namespace
-
-TEST_CASE("EigenLinear equals the oracle for sizes around panels and blocks", "[linear][eigen]") {
-    for (const Sizes& size : kSizes) {
-        for (const DType dtype : kTypes) {
-            const Weights weights(size.out, size.in, dtype);
-            const std::vector<float> values = Random(72).normals(130 * size.in);
-            const View<const float, 2> x(values.data(), {130, size.in});
-            const EigenLinear eigen(weights.all());
-            const std::vector<float> expected = run_linear(ReferenceLinear(weights.all()), x);
-            CHECK(eigen.in_features() == size.in);
-            CHECK(eigen.out_features() == size.out);
-            std::vector<float> row(static_cast<std::size_t>(size.in));
-            for (const index_t n : {1, 2, 3, 5, 64, 65, 130}) {
-                const std::vector<float> y = run_linear(eigen, x.slice(0, 0, n));
-                double worst = 0.0;
-                for (index_t o = 0; o < size.out; ++o) {
-                    weights.all().load(o, 0, size.in, row.data());
-                    for (index_t t = 0; t < n; ++t) {
-                        double squares = 0.0;
-                        for (index_t i = 0; i < size.in; ++i) {
-                            squares +=
-                                std::pow(static_cast<double>(row[static_cast<std::size_t>(i)]) *
-                                             static_cast<double>(x(t, i)),
-                                         2);
-                        }
-                        const auto at = static_cast<std::size_t>(t * size.out + o);
-                        // Partial sums wander to a few times the root of the summed squares, and
-                        // each of n additions rounds by half an eps of that, in a random direction:
-                        // sqrt(n) eps.
-                        const double bound = 4.0 * 0x1p-23 *
-                                             std::sqrt(static_cast<double>(size.in)) *
-                                             std::sqrt(squares);
-                        const double difference = std::abs(static_cast<double>(y[at]) -
-                                                           static_cast<double>(expected[at]));
-                        worst = std::isnan(difference) ? 1e9 : std::max(worst, difference / bound);
-                    }
-                }
-                CAPTURE(size.out, size.in, name_of(dtype), n, worst);
-                CHECK(worst <= 1.0);
-            }
-        }
-    }
+TEST_CASE("EigenLinear equals the oracle for sizes around its blocks", "[linear][eigen]") {
+    check_equals_oracle<EigenLinear>(kSizes);
 }
 
 TEST_CASE("EigenLinear: a token's outputs do not depend on how many there are", "[linear][eigen]") {
-    for (const Sizes& size : {Sizes{97, 257}, Sizes{5, 300}, Sizes{96, 64}}) {
-        for (const DType dtype : kTypes) {
-            const Weights weights(size.out, size.in, dtype);
-            const std::vector<float> values = Random(73).normals(700 * size.in);
-            const View<const float, 2> x(values.data(), {700, size.in});
-            const EigenLinear eigen(weights.all());
-            const std::vector<float> all = run_linear(eigen, x);
-            for (const index_t n : {2, 3, 5, 12, 63, 64, 65, 127, 128, 129, 130, 512, 513, 600}) {
-                for (const index_t first : {0, 7, 70}) {
-                    CAPTURE(size.out, size.in, name_of(dtype), n, first);
-                    CHECK(bit_equal(run_linear(eigen, x.slice(0, first, n)),
-                                    first_rows(all, size.out, first, n)));
-                }
-            }
-        }
-    }
+    check_token_counts<EigenLinear>(2, {{97, 257}, {5, 300}, {96, 64}});
 }
 
 TEST_CASE("EigenLinear: a row gives the same bits wherever it stands in a matrix",
           "[linear][eigen]") {
-    // what makes packed and split projections equal
-    for (const index_t in : {5, 257}) {
-        for (const DType dtype : kTypes) {
-            const Weights weights(300, in, dtype);
-            const std::vector<float> values = Random(74).normals(3 * in);
-            for (const index_t n : {1, 3}) {
-                const View<const float, 2> x(values.data(), {n, in});
-                const std::vector<float> whole = run_linear(EigenLinear(weights.all()), x);
-                const struct {
-                    index_t first, n;
-                } parts[] = {{0, 1},    {299, 1}, {5, 3},   {11, 8}, {95, 2},
-                             {100, 13}, {1, 96},  {50, 97}, {7, 293}};
-                for (const auto& part : parts) {
-                    const std::vector<float> y =
-                        run_linear(EigenLinear(weights.rows(part.first, part.n)), x);
-                    std::vector<float> expected;
-                    for (index_t t = 0; t < n; ++t) {
-                        const std::vector<float> piece =
-                            first_rows(whole, 1, t * 300 + part.first, part.n);
-                        expected.insert(expected.end(), piece.begin(), piece.end());
-                    }
-                    CAPTURE(in, name_of(dtype), n, part.first, part.n);
-                    CHECK(bit_equal(y, expected));
-                }
-            }
-        }
-    }
+    check_places_of_rows<EigenLinear>();
 }
 
 TEST_CASE("EigenLinear: strides of x and y and alignment change no bit", "[linear][eigen]") {
-    for (const Sizes& size : {Sizes{97, 257}, Sizes{11, 40}}) {
-        for (const DType dtype : kTypes) {
-            const Weights weights(size.out, size.in, dtype);
-            const EigenLinear eigen(weights.all());
-            for (const index_t n : {1, 2, 66}) {
-                const std::vector<float> dense = Random(75).normals(n * size.in);
-                const std::vector<float> expected =
-                    run_linear(eigen, View<const float, 2>(dense.data(), {n, size.in}));
-                for (const index_t shift : {0, 1, 3}) {
-                    const index_t stride = size.in + 13 + shift;
-                    std::vector<float> wide(static_cast<std::size_t>(n * stride + shift), kNaN);
-                    for (index_t t = 0; t < n; ++t) {
-                        std::copy_n(dense.begin() + t * size.in, size.in,
-                                    wide.begin() + shift + t * stride);
-                    }
-                    const View<const float, 2> x(wide.data() + shift, {n, size.in}, {stride, 1});
-                    CAPTURE(size.out, name_of(dtype), n, shift);
-                    CHECK(
-                        bit_equal(run_linear(eigen, x, size.out + 9 + shift, SequentialExecutor{}),
-                                  expected));
-                }
-            }
-        }
-    }
+    check_strides<EigenLinear>();
 }
 
 TEST_CASE("EigenLinear: workers have scratch of their own and change no bit", "[linear][eigen]") {
-    for (const DType dtype : kTypes) {
-        const Weights weights(300, 270, dtype);
-        const EigenLinear eigen(weights.all());
-        CHECK(eigen.scratch_bytes(1, 5) == 5 * eigen.scratch_bytes(1, 1));
-        CHECK(eigen.scratch_bytes(1, 1) % 4 == 0);
-        for (const index_t n : {1, 66}) {
-            const std::vector<float> values = Random(76).normals(n * 270);
-            const View<const float, 2> x(values.data(), {n, 270});
-            const std::vector<float> expected = run_linear(eigen, x);
-            for (const index_t workers : {1, 2, 3, 16}) {
-                CHECK(bit_equal(run_linear(eigen, x, 300, BackwardExecutor{workers}), expected));
-            }
-        }
-    }
+    check_workers<EigenLinear>();
 }
 
 TEST_CASE("EigenLinear: no tokens are nothing to do, no weights are a mistake", "[linear][eigen]") {
-    const Weights weights(10, 20, DType::f32);
-    const std::vector<float> values(20, 1.0F);
-    CHECK(run_linear(EigenLinear(weights.all()), View<const float, 2>(values.data(), {0, 20}))
-              .empty());
-    CHECK(message_of([&] { EigenLinear linear(weights.rows(0, 0)); }) ==
-          "WeightMatrix: view rows: expected at least 1, found 0");
-    CHECK(message_of([&] {
-              EigenLinear linear(View<const float, 2>(values.data(), {5, 0}));
-          }) == "WeightMatrix: view columns: expected at least 1, found 0");
+    check_nothing<EigenLinear>();
 }

@@ -8,6 +8,7 @@
 #include <deltanet/cpu/convert.hpp>
 #include <deltanet/cpu/simd.hpp>
 
+#include <bit>
 #include <type_traits>
 #include <utility>
 
@@ -62,7 +63,31 @@ template <class T, index_t N, index_t S, index_t First, class Batch>
     }
 }
 
+/// The sums of S batches, in every run of S lanes once more: added up in the order in which those
+/// of N batches are.
+template <class T, index_t N, index_t S>
+[[nodiscard]] DELTANET_FORCE_INLINE typename LaneFold<T, N>::Vector repeated(
+    typename LaneFold<T, N>::Vector sums) noexcept {
+    if constexpr (S < N)
+        return repeated<T, N, 2 * S>(LaneFold<T, N>::template fold<S>(sums, sums));
+    else
+        return sums;
+}
+
 }  // namespace detail
+
+/// sums[i]: the sum of the lanes of batches[i], i < Count, each in the same order. Writes up to a
+/// batch behind sums[Count - 1].
+template <class Arch, index_t Count, class T>
+DELTANET_FORCE_INLINE void store_lane_sums(const xsimd::batch<T, Arch>* batches, T* sums) noexcept {
+    using Batch = xsimd::batch<T, Arch>;
+    constexpr index_t n = lanes<Arch, T>;
+    constexpr index_t most = Count < n ? Count : n;
+    constexpr index_t s = static_cast<index_t>(std::bit_floor(static_cast<std::size_t>(most)));
+    const auto of_s = detail::repeated<T, n, s>(detail::lane_sums_of<T, n, s, 0>(batches));
+    Batch(detail::bits_as<typename Batch::register_type>(of_s)).store_unaligned(sums);
+    if constexpr (Count > s) store_lane_sums<Arch, Count - s>(batches + s, sums + s);
+}
 
 /// Lane i: the sum of the lanes of batches[i], whatever the others hold.
 template <class Arch, class T>

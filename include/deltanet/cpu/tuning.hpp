@@ -123,4 +123,22 @@ static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
 /// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.
 inline constexpr index_t block_panel_spans = 16;
 
+/// Products with weights that are plain numbers: rows that a task takes, at least.
+inline constexpr index_t row_task_rows = 48;
+/// Their register tile, rows and tokens: one accumulator each, of which the lanes are summed at the
+/// end. More rows would load a token's elements less often, which come from the second-level cache.
+template <class Arch>
+inline constexpr int row_tile_rows = n_registers<Arch> == 32 ? 6 : 4;
+template <class Arch>
+inline constexpr int row_tile_tokens = n_registers<Arch> == 32 ? 4 : 2;
+static_assert(row_tile_rows<default_arch> * row_tile_tokens<default_arch> +
+                  row_tile_tokens<default_arch> + 1 <=
+              n_registers<default_arch>);
+/// Elements of a row that are kept as floats for all tokens: with the tokens of a tile they fit
+/// into the L1 cache.
+inline constexpr index_t row_part = 512;
+/// Bytes of packed tokens that rows are multiplied by, one after the other: half of the
+/// second-level cache of cores with AVX-512.
+inline constexpr index_t row_token_bytes = 512 * 1024;
+
 }  // namespace deltanet::cpu::tuning

@@ -12,14 +12,14 @@
 
 #include <deltanet/cpu/block_product_plan.hpp>
 #include <deltanet/detail/token_blocks.hpp>
-#include <deltanet/linear/eigen.hpp>
+#include <deltanet/linear/dense.hpp>
 
 #include <algorithm>
 #include <concepts>
 
 namespace deltanet {
 
-/// Models SliceableOperator. Weights that are plain numbers go through EigenLinear, so that one
+/// Models SliceableOperator. Weights that are plain numbers go through DenseLinear, so that one
 /// type serves every matrix of a file. Does not own the weights, which must outlive it. Activations
 /// that are not finite make all outputs of their token NaN.
 template <class Arch = cpu::default_arch>
@@ -43,14 +43,14 @@ class QuantizedLinear {
     [[nodiscard]] index_t in_features() const noexcept { return weight_.cols(); }
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
     [[nodiscard]] index_t scratch_bytes(index_t n_tokens, index_t concurrency) const noexcept {
-        if (!is_quantized()) return EigenLinear(weight_).scratch_bytes(n_tokens, concurrency);
+        if (!is_quantized()) return DenseLinear<Arch>(weight_).scratch_bytes(n_tokens, concurrency);
         return rows_bytes(n_tokens) + concurrency * cpu::block_scratch_bytes;
     }
 
     template <Executor E>
     void operator()(View<const float, 2> x, View<float, 2> y, std::span<std::byte> scratch,
                     E& executor) const {
-        if (!is_quantized()) return EigenLinear(weight_)(x, y, scratch, executor);
+        if (!is_quantized()) return DenseLinear<Arch>(weight_)(x, y, scratch, executor);
         const QuantizedRows rows(scratch.data(), weight_.cols());
         std::byte* const workers = scratch.data() + rows_bytes(x.size(0));
         detail::for_each_token_block(x.size(0), kTokenBlock, [&](index_t first, index_t n) {
