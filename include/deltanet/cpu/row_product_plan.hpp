@@ -94,9 +94,11 @@ class Plan<Arch, RowProductArgs<float>> {
     static constexpr index_t kApart = 384;
     using Source = kernels::RowSource;
 
-    /// Elements [first, first + n) of rows [row, row + n_rows).
+    /// Elements [first, first + n) of rows [row, row + n_rows), and of the tokens.
     struct Part {
         index_t row, n_rows, first, n;
+        const float* x;
+        index_t x_stride;
     };
 
     /// All tokens times rows [row, row + n_rows), part by part. The weights of a part become floats
@@ -112,10 +114,12 @@ class Plan<Arch, RowProductArgs<float>> {
         LineFetcher next = rows_behind(row + n_rows, last);
 
         const index_t most_part = n_rows == kRows ? args_.packed.part() : kPart;
-        Part part{row, n_rows, 0, 0};
+        Part part{row, n_rows, 0, 0, nullptr, 0};
         for (; part.first < inner; part.first += part.n) {
             const bool is_rest = part.first == whole;
             part.n = is_rest ? inner - whole : least(most_part, whole - part.first);
+            part.x = args_.packed.at(0, part.first);
+            part.x_stride = args_.packed.stride(part.first);
             bool as_floats = is_rest || n_rows < kRows;
             const W* const w = weights + part.first;
             if (as_floats)
@@ -140,8 +144,8 @@ class Plan<Arch, RowProductArgs<float>> {
         const kernels::RowProduct<W> product{
             .w = w,
             .w_stride = w_stride,
-            .x = args_.packed.at(token, part.first),
-            .x_stride = args_.packed.stride(part.first),
+            .x = part.x + token * part.x_stride,
+            .x_stride = part.x_stride,
             .n = (part.n + kStep - 1) / kStep * kStep,
             .starts = part.first == 0,
             .ends = part.first + part.n == args_.weights.cols(),
