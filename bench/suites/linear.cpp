@@ -9,6 +9,7 @@
 #include "support/suite.hpp"
 #include "support/weight_data.hpp"
 #include <deltanet/linear/dense.hpp>
+#include <deltanet/linear/eigen.hpp>
 #include <deltanet/linear/quantized.hpp>
 #if defined(DELTANET_BENCH_ONEDNN)
 #include "support/onednn_direct.hpp"

@@ -5,9 +5,11 @@
 #include "support/catch_compat.hpp"
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
+#include "support/linear_run.hpp"
 #include <deltanet/deltanet.hpp>
 #include <deltanet/dispatch/backend.hpp>
 #include <deltanet/dispatch/cpu_features.hpp>
+#include <deltanet/linear/reference.hpp>
 
 #include <cstdlib>
 
@@ -94,4 +96,19 @@ TEST_CASE("the layer computes the same with the chosen instruction set") {
     // This file is compiled for the baseline: where that is chosen, the bits are the same.
     if (cpu_info().arch().name == "baseline")
         CHECK(bit_equal(dispatched, run_with(CpuBackend<>())));
+}
+
+TEST_CASE("projections compute the same with the chosen instruction set") {
+    const std::vector<float> values = Random(4).normals(70 * 96), x = Random(5).normals(9 * 96);
+    const View<const float, 2> weights(values.data(), {70, 96});
+    const std::vector<float> expected =
+        run_linear(ReferenceLinear(weights), View<const float, 2>(x.data(), {9, 96}));
+    for (const index_t n : {1, 2, 9}) {
+        const View<const float, 2> rows(x.data(), {n, 96});
+        const std::vector<float> y = run_linear(DispatchedDenseLinear(weights), rows);
+        CAPTURE(n);
+        // Sums of 96 products in float32.
+        CHECK(relative_rms(y, {expected.begin(), expected.begin() + n * 70}) <= 5e-7);
+        CHECK(bit_equal(run_linear(DispatchedQuantizedLinear(weights), rows), y));
+    }
 }

@@ -10,11 +10,28 @@
 #include <deltanet/cpu/plan.hpp>
 #include <deltanet/linear/packed_tokens.hpp>
 
-namespace deltanet {
+namespace deltanet::cpu {
 
-namespace cpu {
+/// Elements of a part of packed tokens: all of few tokens, which are multiplied at once; of more as
+/// many as the first-level cache has room for.
+[[nodiscard]] inline index_t row_part_of(index_t n_tokens, index_t in) noexcept {
+    const index_t whole = (in + 63) / 64 * 64;
+    return n_tokens <= 4 && whole > tuning::row_part ? whole : tuning::row_part;
+}
 
 namespace detail {
+
+/// Floats at the beginning of a worker's scratch that are not used. Tokens and rows of weights are
+/// powers of two apart more often than not, and a load waits for an earlier store to the same place
+/// of another page: without this distance 8 to 32 tokens take a tenth longer (Sapphire Rapids).
+inline constexpr index_t row_scratch_apart = 384;
+
+/// Of a worker: these, the floats of a panel, and sums.
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr index_t row_scratch_bytes(index_t rows, index_t lanes,
+                                                                        index_t n_tokens) noexcept {
+    const index_t floats = row_scratch_apart + rows * (tuning::row_part + n_tokens * lanes);
+    return floats * static_cast<index_t>(sizeof(float));
+}
 
 /// f(null pointer to the type) of weights that are plain numbers.
 template <class F>
@@ -25,6 +42,11 @@ DELTANET_FORCE_INLINE void with_weight_type(WeightFormat format, const F& f) noe
 }
 
 }  // namespace detail
+
+/// Scratch of one worker for so many tokens, on any arch.
+[[nodiscard]] inline constexpr index_t row_scratch_bytes(index_t n_tokens) noexcept {
+    return detail::row_scratch_bytes(6, 16, n_tokens);
+}
 
 template <class Arch>
 class Plan<Arch, PackTokensArgs<float>> : public RowPlan<PackTokensArgs<float>> {
@@ -62,16 +84,9 @@ class Plan<Arch, RowProductArgs<float>> {
     [[nodiscard]] index_t n_tasks() const noexcept {
         return (args_.weights.rows() + task_rows_ - 1) / task_rows_;
     }
-    [[nodiscard]] index_t scratch_bytes() const noexcept { return scratch_bytes(args_.y.size(0)); }
-    /// Of tokens: all elements at once where there is one tile of them, of more tokens as many as
-    /// the first-level cache has room for.
-    [[nodiscard]] static index_t part(index_t n_tokens, index_t in) noexcept {
-        return n_tokens <= kTokens ? most(kPart, (in + 63) / 64 * 64) : kPart;
-    }
-    /// For so many tokens at most.
-    [[nodiscard]] static index_t scratch_bytes(index_t n_tokens) noexcept {
-        const index_t sums = n_tokens * kRows * lanes<Arch, float>;
-        return (kApart + kFloats + sums) * static_cast<index_t>(sizeof(float));
+    [[nodiscard]] index_t scratch_bytes() const noexcept {
+        static_assert(kRows <= 6 && lanes<Arch, float> <= 16);
+        return detail::row_scratch_bytes(kRows, lanes<Arch, float>, args_.y.size(0));
     }
 
     void run(index_t task, float* scratch) const noexcept {
@@ -88,10 +103,6 @@ class Plan<Arch, RowProductArgs<float>> {
     static constexpr int kTokens = tuning::row_tile_tokens<Arch>;
     static constexpr index_t kPart = tuning::row_part;
     static constexpr index_t kFloats = kRows * kPart;
-    /// A worker's scratch: nothing, kept floats, sums. Tokens and rows of weights are powers of two
-    /// apart more often than not, and a load waits for an earlier store to the same place of
-    /// another page: without this distance 8 to 32 tokens take a tenth longer (Sapphire Rapids).
-    static constexpr index_t kApart = 384;
     using Source = kernels::RowSource;
 
     /// Elements [first, first + n) of rows [row, row + n_rows), and of the tokens.
@@ -110,10 +121,10 @@ class Plan<Arch, RowProductArgs<float>> {
         const index_t stride = args_.weights.row_bytes() / static_cast<index_t>(sizeof(W));
         const W* const weights = reinterpret_cast<const W*>(args_.weights.row(row));
         const bool one_tile = n_tokens <= kTokens;
-        float* const floats = scratch + kApart;
+        float* const floats = scratch + detail::row_scratch_apart;
         LineFetcher next = rows_behind(row + n_rows, last);
 
-        const index_t most_part = n_rows == kRows ? args_.packed.part() : kPart;
+        const index_t most_part = one_tile && n_rows == kRows ? args_.packed.part() : kPart;
         Part part{row, n_rows, 0, 0, nullptr, 0};
         for (; part.first < inner; part.first += part.n) {
             const bool is_rest = part.first == whole;
@@ -174,5 +185,4 @@ class Plan<Arch, RowProductArgs<float>> {
     index_t task_rows_;
 };
 
-}  // namespace cpu
-}  // namespace deltanet
+}  // namespace deltanet::cpu

@@ -9,6 +9,7 @@
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/dispatch/cpu_info.hpp>
 #include <deltanet/dispatch/kernel_table.hpp>
+#include <deltanet/linear/dense.hpp>
 #include <deltanet/linear/quantized.hpp>
 
 #include <cstddef>
@@ -72,6 +73,7 @@ struct cpu::PlanOf<dispatch::RunTimeArch, Args> {
 template <Executor E = SequentialExecutor>
 using DispatchedCpuBackend = CpuBackend<dispatch::RunTimeArch, E>;
 
+using DispatchedDenseLinear = DenseLinear<dispatch::RunTimeArch>;
 using DispatchedQuantizedLinear = QuantizedLinear<dispatch::RunTimeArch>;
 
 }  // namespace deltanet

@@ -10,6 +10,7 @@
 #include <deltanet/cpu/delta_prepare_plan.hpp>
 #include <deltanet/cpu/gates_plan.hpp>
 #include <deltanet/cpu/norm_plans.hpp>
+#include <deltanet/cpu/row_product_plan.hpp>
 
 #include <cstddef>
 #include <new>
@@ -40,6 +41,8 @@ struct KernelTable {
     PlanFunctions<GatedRmsNormArgs<float>> gated_rmsnorm;
     PlanFunctions<QuantizeRowsArgs<float>> quantize_rows;
     PlanFunctions<BlockProductArgs<float>> block_product;
+    PlanFunctions<PackTokensArgs<float>> pack_tokens;
+    PlanFunctions<RowProductArgs<float>> row_product;
     cpu::DeltaSizes (*delta_sizes)(const DeltaRuleArgs<float>& args, index_t workers) noexcept;
     cpu::DeltaSizes (*largest_delta_sizes)(index_t d_k, index_t d_v, index_t heads_per_group,
                                            index_t workers) noexcept;
@@ -63,6 +66,12 @@ struct KernelTable {
     }
     [[nodiscard]] const auto& of(const BlockProductArgs<float>*) const noexcept {
         return block_product;
+    }
+    [[nodiscard]] const auto& of(const PackTokensArgs<float>*) const noexcept {
+        return pack_tokens;
+    }
+    [[nodiscard]] const auto& of(const RowProductArgs<float>*) const noexcept {
+        return row_product;
     }
 };
 
@@ -115,6 +124,8 @@ struct ArchKernels {
         .gated_rmsnorm = ErasedPlan<Arch, GatedRmsNormArgs<float>>::functions,
         .quantize_rows = ErasedPlan<Arch, QuantizeRowsArgs<float>>::functions,
         .block_product = ErasedPlan<Arch, BlockProductArgs<float>>::functions,
+        .pack_tokens = ErasedPlan<Arch, PackTokensArgs<float>>::functions,
+        .row_product = ErasedPlan<Arch, RowProductArgs<float>>::functions,
         .delta_sizes = &delta_sizes,
         .largest_delta_sizes = &largest_delta_sizes,
         .scan_compute = &scan_compute};

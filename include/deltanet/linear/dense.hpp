@@ -48,7 +48,7 @@ class DenseLinear {
     [[nodiscard]] index_t out_features() const noexcept { return weight_.rows(); }
     [[nodiscard]] index_t scratch_bytes(index_t n_tokens, index_t concurrency) const noexcept {
         const index_t n = std::min(n_tokens, token_block());
-        return packed_bytes(n) + concurrency * ProductPlan::scratch_bytes(n);
+        return packed_bytes(n) + concurrency * cpu::row_scratch_bytes(n);
     }
 
     template <Executor E>
@@ -58,7 +58,7 @@ class DenseLinear {
             const index_t n = std::min(token_block(), x.size(0) - first);
             std::byte* const workers = scratch.data() + packed_bytes(n);
             const PackedTokens packed(reinterpret_cast<float*>(scratch.data()), n, in_features(),
-                                      ProductPlan::part(n, in_features()));
+                                      cpu::row_part_of(n, in_features()));
             run(PackTokensArgs<float>{x.slice(0, first, n), packed, weight_.format()}, workers,
                 executor);
             run(RowProductArgs<float>{weight_, packed, y.slice(0, first, n)}, workers, executor);
@@ -66,8 +66,6 @@ class DenseLinear {
     }
 
   private:
-    using ProductPlan = cpu::Plan<Arch, RowProductArgs<float>>;
-
     [[nodiscard]] index_t packed_bytes(index_t n_tokens) const noexcept {
         return PackedTokens::elements(n_tokens, in_features()) * index_t{sizeof(float)};
     }

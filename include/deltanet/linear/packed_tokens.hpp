@@ -17,13 +17,15 @@ class PackedTokens {
   public:
     PackedTokens() = default;
     /// In memory for `elements(n_tokens, in)` floats. `part` is a multiple of 64.
-    PackedTokens(float* data, index_t n_tokens, index_t in, index_t part) noexcept
+    DELTANET_FORCE_INLINE PackedTokens(float* data, index_t n_tokens, index_t in,
+                                       index_t part) noexcept
         : data_(data), n_tokens_(n_tokens), padded_(padded(in)), part_(part) {}
 
-    [[nodiscard]] static constexpr index_t elements(index_t n_tokens, index_t in) noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE static constexpr index_t elements(index_t n_tokens,
+                                                                          index_t in) noexcept {
         return n_tokens * padded(in);
     }
-    [[nodiscard]] index_t part() const noexcept { return part_; }
+    [[nodiscard]] DELTANET_FORCE_INLINE index_t part() const noexcept { return part_; }
     /// Element `i` of a token, with those behind it up to the end of its part.
     [[nodiscard]] DELTANET_FORCE_INLINE float* at(index_t token, index_t i) const noexcept {
         const index_t first = i / part_ * part_;
@@ -37,7 +39,7 @@ class PackedTokens {
 
   private:
     /// Whole steps of any arch, and whole cache lines.
-    [[nodiscard]] static constexpr index_t padded(index_t in) noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE static constexpr index_t padded(index_t in) noexcept {
         return (in + 31) / 32 * 32;
     }
 
