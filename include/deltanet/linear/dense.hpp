@@ -69,9 +69,10 @@ class DenseLinear {
     [[nodiscard]] index_t packed_bytes(index_t n_tokens) const noexcept {
         return PackedTokens::elements(n_tokens, in_features()) * index_t{sizeof(float)};
     }
-    /// Tokens that stay in the second-level cache while all rows go by.
+    /// Tokens that stay in the caches while all rows go by.
     [[nodiscard]] index_t token_block() const noexcept {
-        return std::max(index_t{16}, cpu::tuning::row_token_bytes / packed_bytes(16) * 16);
+        const index_t most = cpu::tuning::row_token_bytes / packed_bytes(16) * 16;
+        return std::clamp(most, index_t{16}, cpu::tuning::row_tokens);
     }
 
     template <class Args, Executor E>
