@@ -6,6 +6,7 @@
 #include "support/compare.hpp"
 #include "support/layer_fixture.hpp"
 #include <deltanet/deltanet.hpp>
+#include <deltanet/linear/dense.hpp>
 
 #include <limits>
 
@@ -60,6 +61,22 @@ TEST_CASE("n identical prompts in one batch give n identical rows") {
     CHECK(bit_equal(run(f.layer, one(length), prompt, alone),
                     rows_of(y, f.config.hidden, 0, length)));
     CHECK(bit_equal(state_of(alone, 0), state_of(slots, 2)));
+}
+
+TEST_CASE("DenseLinear: token by token or at once, a prompt has the same bits") {
+    LayerConfig config = small_config();
+    config.scan = ScanMode::recurrent;
+    const RandomLayer random(config);
+    DeltaNetLayer<LayerBackend<>, DenseLinear<>> layer(config, random.split<DenseLinear<>>());
+    const std::vector<float> prompt = Random(7).normals(20 * config.hidden);
+    StateSlots at_once(config, {.slots = 1}), one_by_one(config, {.slots = 1});
+    const std::vector<float> expected = run(layer, one(20), prompt, at_once);
+    for (index_t t = 0; t < 20; ++t) {
+        const Start start = t == 0 ? Start::fresh : Start::resume;
+        CHECK(bit_equal(run(layer, one(1, start), rows_of(prompt, config.hidden, t, 1), one_by_one),
+                        rows_of(expected, config.hidden, t, 1)));
+    }
+    CHECK(bit_equal(state_of(at_once, 0), state_of(one_by_one, 0)));
 }
 
 TEST_CASE("rows with different gates and states stay apart") {

@@ -5,8 +5,10 @@
 #include <deltanet/concepts.hpp>
 #include <deltanet/cpu/backend.hpp>
 #include <deltanet/linear/callable.hpp>
+#include <deltanet/linear/dense.hpp>
 #include <deltanet/linear/eigen.hpp>
 #include <deltanet/linear/reference.hpp>
+#include <deltanet/linear/sharded.hpp>
 #include <deltanet/observer.hpp>
 #include <deltanet/reference/backend.hpp>
 
@@ -129,6 +131,9 @@ static_assert(std::is_convertible_v<View<const float, 2>, WeightMatrix> &&
 static_assert(std::is_constructible_v<EigenLinear, View<const bf16, 2>> &&
               std::is_constructible_v<EigenLinear, View<const f16, 2>>);
 static_assert(!std::is_constructible_v<EigenLinear, View<const double, 2>>);
+static_assert(SliceableOperator<EigenLinear> && SliceableOperator<DenseLinear<>>);
+static_assert(std::is_default_constructible_v<DenseLinear<>> &&
+              std::is_constructible_v<DenseLinear<>, View<const bf16, 2>>);
 static_assert(std::is_default_constructible_v<EigenLinear> &&
               std::is_default_constructible_v<CallableLinear<>>);
 
