@@ -42,6 +42,11 @@ inline constexpr index_t fetch_streams = 4;
 template <class S>
 inline constexpr index_t fetch_eighths = sizeof(S) < 4 ? 2 : 4;
 
+/// Rows of its own tile that it brings into the L1 cache ahead. Of 16 bits a tile is half as large
+/// and stays there.
+template <class S>
+inline constexpr index_t recurrent_rows_ahead = sizeof(S) < 4 ? 0 : 16;
+
 /// Channels of one convolution task at most: their weights stay in the L1 cache.
 inline constexpr index_t conv_channels = 256;
 

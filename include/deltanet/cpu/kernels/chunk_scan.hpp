@@ -72,6 +72,8 @@ struct NextColumns {
     index_t stride = 0;
     index_t last = 0;  ///< from the first to the last column, elements
 
+    static constexpr index_t kLine = 64 / static_cast<index_t>(sizeof(T));
+
     /// The part-th of several `each` columns that are whole lines, of n in all.
     [[nodiscard]] static DELTANET_FORCE_INLINE NextColumns part(const T* data, index_t stride,
                                                                 index_t n, index_t each,
@@ -82,13 +84,13 @@ struct NextColumns {
     DELTANET_FORCE_INLINE void prefetch(index_t row) const noexcept {
         const T* const p = data + row * stride;
         __builtin_prefetch(p, 0, 2);
-        __builtin_prefetch(p + last, 0, 2);
+        if (last >= kLine) __builtin_prefetch(p + last, 0, 2);
     }
 };
 
 /// What the next chunk will touch, fetched into the second-level cache while this one computes:
-/// rows of a model's tensors are too far apart for the hardware to guess. Without a branch: a guess
-/// that goes wrong costs more than the few lines that are asked for twice.
+/// rows of a model's tensors are too far apart for the hardware to guess. No branch differs from
+/// one row to the next: a guess that goes wrong costs more than a line that is asked for twice.
 template <class T>
 struct NextChunk {
     NextColumns<T> columns[6];

@@ -122,8 +122,9 @@ struct RecurrentStep {
                                         std::integer_sequence<int, B...>) noexcept {
         (read_batch(load<Arch>(s + B * lanes<Arch, T>), k, q, p[B], m[B]), ...);
     }
-    DELTANET_FORCE_INLINE static void read_batch(const Batch& s, const Batch& k, const Batch& q,
+    DELTANET_FORCE_INLINE static void read_batch(Batch s, const Batch& k, const Batch& q,
                                                  Batch& p_acc, Batch& m_acc) noexcept {
+        compat::keep_in_register(s);
         p_acc = compat::fma(k, s, p_acc);
         m_acc = compat::fma(q, s, m_acc);
     }
@@ -176,6 +177,27 @@ class NextState {
     index_t asked_ = 0;
 };
 
+/// Brings what a tile is about to use into the L1 cache. Multiply-adds that wait for the L2 cache
+/// fill the scheduler, and then what stands behind them, the lines of the next state, is not asked
+/// for either (Sapphire Rapids, float32: 0.885 and 0.91 of the bandwidth of updates with rows
+/// ahead; 0.93 with v and the output, too).
+template <index_t Cols, class S>
+struct TileAhead {
+    const S* from;
+    index_t stride;
+    index_t d_k;
+
+    /// The row so many rows further on.
+    DELTANET_FORCE_INLINE void row(index_t i) const noexcept {
+        lines<0>(from + most(0, least(i, d_k - 1)) * stride);
+    }
+    template <int Write, class T>
+    DELTANET_FORCE_INLINE static void lines(const T* p) noexcept {
+        for (index_t c = 0; c < Cols; c += 64 / static_cast<index_t>(sizeof(T)))
+            __builtin_prefetch(p + c, Write, 3);
+    }
+};
+
 /// One token: reads the state from `from` and writes it to `to`, which may be the same. Fetch: the
 /// memory of the next state is asked for meanwhile, a quarter of it in the first sweep, whose own
 /// loads need the core's few fill buffers too (Sapphire Rapids, states in 16 bits: 82 and 79 us a
@@ -207,19 +229,36 @@ DELTANET_KERNEL void recurrent_token(const RecurrentTile<T, S>& tile,
     step.clear();
     [[maybe_unused]] NextState<Batches * lanes<Arch, T>, S> next(tile.next, tile.d_k);
     constexpr index_t first = tuning::fetch_eighths<S>;
+    [[maybe_unused]] constexpr index_t rows = tuning::recurrent_rows_ahead<S>;
+    using Ahead = TileAhead<Batches * lanes<Arch, T>, From>;
+    [[maybe_unused]] const Ahead ahead{from, from_stride, tile.d_k};
+    if constexpr (Fetch) {
+        Ahead::template lines<0>(v);
+        Ahead::template lines<1>(o);
+    }
     for (index_t i = 0; i < tile.d_k; ++i) {
-        if constexpr (Fetch) next.fetch_until(first * (i + 1));
+        if constexpr (Fetch) {
+            next.fetch_until(first * (i + 1));
+            if constexpr (rows > 0) ahead.row(i + rows);
+        }
         step.read_row(from + i * from_stride, Batch(read_k[i]), Batch(read_q[i]), all);
     }
-    for (int b = 0; b < Batches; ++b) {
-        const index_t column = b * lanes<Arch, T>;
-        const index_t count = tile.width - column;
-        const Batch u = beta * compat::fma(-decay, step.p[b], load<Arch>(v + column, count));
-        store<Arch>(o + column, scale * compat::fma(kq, u, decay * step.m[b]), count);
-        step.p[b] = u;
-    }
+    const auto outputs = [&](auto width) noexcept {
+        for (int b = 0; b < Batches; ++b) {
+            const index_t column = b * lanes<Arch, T>;
+            const index_t count = width - column;
+            const Batch u = beta * compat::fma(-decay, step.p[b], load<Arch>(v + column, count));
+            store<Arch>(o + column, scale * compat::fma(kq, u, decay * step.m[b]), count);
+            step.p[b] = u;
+        }
+    };
+    constexpr std::integral_constant<index_t, Batches * lanes<Arch, T>> whole;
+    tile.width == whole ? outputs(whole) : outputs(tile.width);
     for (index_t i = tile.d_k - 1; i >= 0; --i) {
-        if constexpr (Fetch) next.fetch_until(8 * tile.d_k - (8 - first) * i);
+        if constexpr (Fetch) {
+            next.fetch_until(8 * tile.d_k - (8 - first) * i);
+            if constexpr (rows > 0) ahead.row(i - rows);
+        }
         step.write_row(from + i * from_stride, to + i * to_stride, Batch(k[i]),
                        per_channel ? Batch(row_decay[i]) : decay, all);
     }
