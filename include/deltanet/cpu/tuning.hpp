@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
+#include <deltanet/linear/weight_format.hpp>
 #include <deltanet/sequence.hpp>
 
 namespace deltanet::cpu::tuning {
@@ -35,6 +36,7 @@ inline constexpr index_t state_rows = 8;
 
 /// Streams in which the recurrent form fetches the next head's state.
 inline constexpr index_t fetch_streams = 4;
+inline constexpr index_t panel_fetch_streams = 2;
 
 /// Eighths of the next state that it asks for in the first of its two sweeps, whose own loads need
 /// the core's few fill buffers too. Of states in 16 bits less: the second sweep is the longer one
@@ -118,9 +120,11 @@ inline constexpr index_t block_task_rows = 64;
 inline constexpr index_t block_panel_batches = 2;
 template <class Arch>
 inline constexpr index_t block_tokens = 4;
+#ifndef RT
+#define RT (F == WeightFormat::q6_k ? 2 : 4)
+#endif
+template <class Arch, WeightFormat F>
+inline constexpr index_t block_row_tokens = RT;
 static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
               n_registers<default_arch>);
-/// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.
-inline constexpr index_t block_panel_spans = 16;
-
 }  // namespace deltanet::cpu::tuning
