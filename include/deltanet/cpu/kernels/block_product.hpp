@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// The product of a panel of quantised weights and a few quantised tokens. Every output is summed
-/// in one order, group after group, whatever the tokens beside it: bits do not depend on the batch.
+/// The product of quantised weights, as a panel or in their blocks, and a few quantised tokens.
+/// Every output is summed in one order, group after group, whatever the tokens beside it: bits do
+/// not depend on the batch.
 ///   y += sum over groups of (scale_w scale_x) * (sum of integer products) - min_w * sum_x
 #pragma once
 
@@ -34,11 +35,9 @@ class GroupSums {
     template <class X>
     DELTANET_FORCE_INLINE void add(const Words (&w)[m], const X& x) noexcept {
         for (index_t t = 0; t < Tokens; ++t) {
-            {
-                const Words word = broadcast_word<Words>(x(t));
-                for (index_t b = 0; b < Batches; ++b)
-                    products_[t][b] = Products::add(products_[t][b], w[b], word);
-            }
+            const Words word = broadcast_word<Words>(x(t));
+            for (index_t b = 0; b < Batches; ++b)
+                products_[t][b] = Products::add(products_[t][b], w[b], word);
         }
     }
 

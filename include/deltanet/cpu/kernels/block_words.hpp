@@ -52,11 +52,12 @@ class BlockWords {
         if constexpr (F == WeightFormat::q4_k) {
             q4_k_scales(rows, scales, mins);
         } else {
-            alignas(64) f16 halves[kLanes];
-            for (index_t g = 0; g < n_groups; ++g) {
-                gather(rows, F == WeightFormat::q6_k ? 208 : g * Traits::group_bytes, halves);
-                load<Arch>(halves).store_aligned(scales + g * size);
-            }
+            constexpr bool one_for_all = F == WeightFormat::q6_k;
+            alignas(64) f16 halves[static_cast<std::size_t>(Traits::groups)][kLanes];
+            for (index_t g = 0; g < (one_for_all ? 1 : n_groups); ++g)
+                gather(rows, one_for_all ? 208 : g * Traits::group_bytes, halves[g]);
+            for (index_t g = 0; g < n_groups; ++g)
+                load<Arch>(halves[one_for_all ? 0 : g]).store_aligned(scales + g * size);
         }
         for (index_t g = 0; g < n_groups; ++g)
             sink.end(g % step, load<Arch>(scales + g * size), load<Arch>(mins + g * size));
@@ -79,8 +80,8 @@ class BlockWords {
                                       static_cast<signed char>(Traits::offset));
     }
 
-    /// The scales at the rows' first bytes. One by one through general registers, which g++ would
-    /// do through vector registers and the unit that shuffles.
+    /// A scale of each row. One by one through general registers, which g++ would do through vector
+    /// registers and the unit that shuffles.
     DELTANET_FORCE_INLINE static void gather(const Rows& rows, index_t byte,
                                              f16 (&halves)[kLanes]) noexcept {
         for (index_t lane = 0; lane < size; ++lane) {
