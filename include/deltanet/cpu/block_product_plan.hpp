@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
 /// Plans of a product with quantised weights: the activations are quantised, a task a few tokens;
-/// then a task takes some rows of the weights, unpacks a panel at a time and multiplies all tokens
-/// by it.
+/// then a task takes some rows of the weights and multiplies all tokens by them, few straight from
+/// the blocks, many by a panel that is unpacked at a time.
 #pragma once
 
 #include <deltanet/cpu/kernels/block_product.hpp>
@@ -13,7 +13,7 @@
 namespace deltanet::cpu {
 
 /// Scratch of one worker, on any arch.
-inline constexpr index_t block_scratch_bytes = 336 * 1024;
+inline constexpr index_t block_scratch_bytes = 21 * 1024;
 
 namespace detail {
 
@@ -57,8 +57,7 @@ class Plan<Arch, QuantizeRowsArgs<float>> : public RowPlan<QuantizeRowsArgs<floa
             const QuantizedRows& rows = args_.rows;
             for (index_t t = rows_.first(task); t < rows_.last(task); ++t) {
                 kernels::quantize_row<Arch, F>(args_.x.ptr(t), args_.x.size(1),
-                                               rows.numbers<Number>(t), rows.scales(t),
-                                               rows.sums(t), rows.corrections(t));
+                                               rows.numbers<Number>(t), rows.groups(t));
             }
         });
     }
@@ -91,77 +90,84 @@ class Plan<Arch, BlockProductArgs<float>> {
     }
 
   private:
-    template <WeightFormat F>
-    void multiply(index_t first, index_t last, float* scratch) const noexcept {
-        using Panel = kernels::BlockPanel<Arch, F>;
-        using Traits = kernels::BlockTraits<F>;
-        static_assert(tuning::block_panel_spans * sizeof(Panel) <= block_scratch_bytes);
-        // With one tile of tokens a panel is not read again: it stays in the first-level cache.
-        const bool once = args_.y.size(0) <= tuning::block_tokens<Arch>;
-        const index_t spans = once ? 1 : tuning::block_panel_spans;
-        Panel* const panels = reinterpret_cast<Panel*>(scratch);
-        for_each_part<F>(first, last, Panel::rows, spans * Traits::groups, [&](const Part& part) {
-            LineFetcher next = rows_behind(part, last);
-            next.spread_over(part.n_groups * (Panel::rows / Panel::size + 2 * n_tiles()));
-            for (index_t g = 0; g < part.n_groups; g += Traits::groups) {
-                panels[g / Traits::groups].pack(part.blocks + Traits::bytes_before(g),
-                                                args_.weights.row_bytes(), part.n_rows,
-                                                smaller(Traits::groups, part.n_groups - g), next);
-            }
-            for_each_tile([&]<index_t Tokens>(Count<Tokens>, index_t token) noexcept {
-                for (index_t g = 0; g < part.n_groups; g += Traits::groups) {
-                    const index_t group = part.first_group + g;
-                    kernels::block_product<Arch, F, Tokens>(
-                        panels[g / Traits::groups], smaller(Traits::groups, part.n_groups - g),
-                        args_.rows, token, group, args_.y.ptr(token, part.row), args_.y.stride(0),
-                        part.n_rows, group == 0, next);
-                }
-            });
-        });
-    }
-
     template <index_t N>
     using Count = std::integral_constant<index_t, N>;
 
-    /// A piece of the weights.
-    struct Part {
-        const std::byte* blocks;
-        index_t row, n_rows, first_group, n_groups;
-    };
-
-    /// What is to be fetched while a part is multiplied: its share of as many rows behind its own.
-    [[nodiscard]] LineFetcher rows_behind(const Part& part, index_t last) const noexcept {
-        const index_t row = part.row + part.n_rows;
-        if (row >= last) return {nullptr, 0};
-        const index_t bytes = smaller(part.n_rows, last - row) * args_.weights.row_bytes();
-        const index_t n_groups = args_.weights.cols() / 32;
-        const index_t begin = bytes * part.first_group / n_groups;
-        const index_t end = bytes * (part.first_group + part.n_groups) / n_groups;
-        return {args_.weights.row(row) + begin, end - begin};
+    template <WeightFormat F>
+    void multiply(index_t first, index_t last, float* scratch) const noexcept {
+        if constexpr (sizeof(typename kernels::BlockPanel<Arch, F>::Number) == 1) {
+            if (args_.y.size(0) <= tuning::block_row_tokens<F>)
+                first = multiply_rows<F>(first, last);
+        }
+        multiply_panels<F>(first, last, scratch);
     }
 
-    /// f(part) for the rows in [first, last), `rows` and `groups` at a time.
-    template <WeightFormat F, class Function>
-    void for_each_part(index_t first, index_t last, index_t rows, index_t groups,
-                       const Function& f) const noexcept {
+    /// Straight from the blocks, as many rows at once as a vector has lanes. Returns the first row
+    /// that is left.
+    template <WeightFormat F>
+    [[nodiscard]] index_t multiply_rows(index_t row, index_t last) const noexcept {
+        constexpr index_t rows = kernels::BlockWords<Arch, F>::size;
+        const index_t n_groups = args_.weights.cols() / kernels::BlockTraits<F>::group;
+        for (; row + rows <= last; row += rows) {
+            for_each_tile<tuning::block_row_tokens<F>>(
+                [&]<index_t Tokens>(Count<Tokens>, index_t token) noexcept {
+                    auto next = rows_behind<LineFetcher<>>(row, rows, 0, n_groups, last);
+                    next.spread_over(n_groups);
+                    kernels::block_row_product<Arch, F, Tokens>(
+                        args_.weights.row(row), args_.weights.row_bytes(), n_groups, args_.rows,
+                        token, args_.y.ptr(token, row), args_.y.stride(0), next);
+                });
+        }
+        return row;
+    }
+
+    /// A span of columns of some rows at a time, which stays in the first-level cache while all
+    /// tokens are multiplied by it.
+    template <WeightFormat F>
+    void multiply_panels(index_t row, index_t last, float* scratch) const noexcept {
+        using Panel = kernels::BlockPanel<Arch, F>;
         using Traits = kernels::BlockTraits<F>;
+        static_assert(sizeof(Panel) <= block_scratch_bytes);
+        Panel& panel = *reinterpret_cast<Panel*>(scratch);
         const index_t n_groups = args_.weights.cols() / Traits::group;
-        for (index_t row = first; row < last; row += rows) {
-            for (index_t group = 0; group < n_groups; group += groups) {
-                f(Part{args_.weights.row(row) + Traits::bytes_before(group), row,
-                       smaller(rows, last - row), group, smaller(groups, n_groups - group)});
+        for (; row < last; row += Panel::rows) {
+            const index_t n_rows = smaller(Panel::rows, last - row);
+            for (index_t group = 0; group < n_groups; group += Traits::groups) {
+                const index_t n = smaller(Traits::groups, n_groups - group);
+                auto next = rows_behind<typename Panel::Fetcher>(row, n_rows, group, n, last);
+                next.spread_over(n * (Panel::rows / Panel::size + 2 * n_tiles()));
+                panel.pack(args_.weights.row(row) + Traits::bytes_before(group),
+                           args_.weights.row_bytes(), n_rows, n, next);
+                for_each_tile([&]<index_t Tokens>(Count<Tokens>, index_t token) noexcept {
+                    kernels::block_product<Arch, F, Tokens>(
+                        panel, n, args_.rows, token, group, args_.y.ptr(token, row),
+                        args_.y.stride(0), n_rows, group == 0, next);
+                });
             }
         }
     }
 
-    /// f(count, token) for as many tokens at a time as the registers hold, then for the rest.
-    template <class Function>
+    /// What is to be fetched while groups [group, group + n) of some rows are multiplied: their
+    /// share of as many rows behind them.
+    template <class Fetcher>
+    [[nodiscard]] Fetcher rows_behind(index_t row, index_t n_rows, index_t group, index_t n,
+                                      index_t last) const noexcept {
+        row += n_rows;
+        if (row >= last) return {nullptr, 0};
+        const index_t bytes = smaller(n_rows, last - row) * args_.weights.row_bytes();
+        const index_t n_groups = args_.weights.cols() / QuantizedRows::kGroup;
+        const index_t begin = bytes * group / n_groups;
+        const index_t end = bytes * (group + n) / n_groups;
+        return {args_.weights.row(row) + begin, end - begin};
+    }
+
+    /// f(count, token) for Most tokens at a time, then for the rest.
+    template <index_t Most = tuning::block_tokens<Arch>, class Function>
     void for_each_tile(const Function& f) const noexcept {
-        constexpr index_t most = tuning::block_tokens<Arch>;
         const index_t n = args_.y.size(0);
         index_t t = 0;
-        for (; t + most <= n; t += most) f(Count<most>{}, t);
-        if constexpr (most > 4) {
+        for (; t + Most <= n; t += Most) f(Count<Most>{}, t);
+        if constexpr (Most > 4) {
             if (t + 4 <= n) f(Count<4>{}, t), t += 4;
         }
         if (t + 2 <= n) f(Count<2>{}, t), t += 2;

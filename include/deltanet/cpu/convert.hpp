@@ -16,9 +16,10 @@ namespace deltanet::cpu {
 
 namespace detail {
 
-/// N lanes of 32, 16 and 8 bits, and of 2 x 16 bits.
+/// N lanes of 64, 32, 16 and 8 bits, and of 2 x 16 bits.
 template <index_t N>
 struct Lanes {
+    typedef std::int64_t s64 __attribute__((vector_size(8 * N)));
     typedef std::int32_t s32 __attribute__((vector_size(4 * N)));
     typedef std::int16_t s16x2 __attribute__((vector_size(4 * N)));
     typedef std::int8_t s8 __attribute__((vector_size(N)));

@@ -6,7 +6,7 @@
 ///   number            what weights and activations are stored as in their words
 ///   is_unsigned       weights are stored with their format's offset, 0 or above
 ///   add(sum, w, x)    a step; the sums of 32 weights do not overflow
-///   total(sum)        the sums as 32-bit integers
+///   start(c)          sums to begin with, total(sum, c) the sums as 32-bit integers plus c
 ///   kinds             PairProducts    two 16-bit numbers: pmaddwd, or its parts; any CPU
 ///                     QuadProducts    four bytes: vpdpbusd (AVX-VNNI, AVX512-VNNI), sdot (Arm)
 ///                     NibbleProducts  four bytes, weights below 16: pmaddubsw, and pmaddwd once
@@ -17,6 +17,7 @@
 #include <deltanet/cpu/convert.hpp>
 #include <deltanet/linear/weight_format.hpp>
 
+#include <cstring>
 #include <type_traits>
 
 namespace deltanet::cpu {
@@ -53,6 +54,14 @@ template <class Arch, index_t N>
 
 }  // namespace detail
 
+/// 4 bytes in every lane.
+template <class Words>
+[[nodiscard]] DELTANET_FORCE_INLINE Words broadcast_word(const void* x) noexcept {
+    std::int32_t word;
+    std::memcpy(&word, x, sizeof(word));
+    return Words{} + word;
+}
+
 template <class Arch, index_t N>
 struct PairProducts {
     using number = std::int16_t;
@@ -62,7 +71,12 @@ struct PairProducts {
                                                        const Sum& x) noexcept {
         return sum + detail::multiply_pairs<Arch, N>(w, x);
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum) noexcept { return sum; }
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum start(std::int32_t c) noexcept {
+        return Sum{} + c;
+    }
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum, std::int32_t) noexcept {
+        return sum;
+    }
 };
 
 #if defined(__AVX2__)
@@ -78,8 +92,9 @@ struct NibbleProducts {
         return detail::bits_as<Sum>(detail::bits_as<Halves>(sum) +
                                     detail::bits_as<Halves>(multiply(w, x)));
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum) noexcept {
-        return detail::multiply_pairs<Arch, N>(sum, Sum{} + 0x00010001);
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum start(std::int32_t) noexcept { return Sum{}; }
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum, std::int32_t c) noexcept {
+        return detail::multiply_pairs<Arch, N>(sum, Sum{} + 0x00010001) + c;
     }
 
   private:
@@ -141,7 +156,12 @@ struct QuadProducts {
         return sum + w + x;  // never: see the assertion above
 #endif
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum) noexcept { return sum; }
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum start(std::int32_t c) noexcept {
+        return Sum{} + c;
+    }
+    [[nodiscard]] DELTANET_FORCE_INLINE static Sum total(const Sum& sum, std::int32_t) noexcept {
+        return sum;
+    }
 };
 
 namespace detail {

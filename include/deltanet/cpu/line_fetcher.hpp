@@ -11,6 +11,7 @@ namespace deltanet::cpu {
 /// Asks for the lines of a piece of memory into the second-level cache, in as many steps as are
 /// said. All in one function that is inlined: g++ takes one that only fetches for one without
 /// effect.
+template <index_t Streams = tuning::fetch_streams>
 class LineFetcher {
   public:
     /// `from` null: nothing.
@@ -32,7 +33,7 @@ class LineFetcher {
 
   private:
     static constexpr index_t kLine = 64;
-    static constexpr index_t kStreams = tuning::fetch_streams;
+    static constexpr index_t kStreams = Streams;
 
     const char* line_;
     index_t lines_;  ///< of one stream

@@ -122,7 +122,7 @@ class Plan<Arch, RowProductArgs<float>> {
         const W* const weights = reinterpret_cast<const W*>(args_.weights.row(row));
         const bool one_tile = n_tokens <= kTokens;
         float* const floats = scratch + detail::row_scratch_apart;
-        LineFetcher next = rows_behind(row + n_rows, last);
+        LineFetcher<> next = rows_behind(row + n_rows, last);
 
         const index_t most_part = one_tile && n_rows == kRows ? args_.packed.part() : kPart;
         Part part{row, n_rows, 0, 0, nullptr, 0};
@@ -151,7 +151,7 @@ class Plan<Arch, RowProductArgs<float>> {
 
     template <int Tokens, kernels::RowSource From, class W>
     void multiply(const Part& part, const W* w, index_t w_stride, index_t token, float* floats,
-                  LineFetcher& next) const noexcept {
+                  LineFetcher<>& next) const noexcept {
         const kernels::RowProduct<W> product{
             .w = w,
             .w_stride = w_stride,
@@ -169,10 +169,10 @@ class Plan<Arch, RowProductArgs<float>> {
     }
 
     /// What is fetched while a panel is multiplied: the rows behind it.
-    [[nodiscard]] LineFetcher rows_behind(index_t row, index_t last) const noexcept {
+    [[nodiscard]] LineFetcher<> rows_behind(index_t row, index_t last) const noexcept {
         if (row >= last) return {nullptr, 0};
-        LineFetcher next(args_.weights.row(row),
-                         least(kRows, last - row) * args_.weights.row_bytes());
+        LineFetcher<> next(args_.weights.row(row),
+                           least(kRows, last - row) * args_.weights.row_bytes());
         const index_t tiles = (args_.y.size(0) + kTokens - 1) / kTokens;
         next.spread_over(tiles * (args_.weights.cols() / kernels::kRowFetch));
         return next;

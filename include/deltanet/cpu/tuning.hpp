@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deltanet/cpu/arch.hpp>
+#include <deltanet/linear/weight_format.hpp>
 #include <deltanet/sequence.hpp>
 
 namespace deltanet::cpu::tuning {
@@ -33,8 +34,12 @@ inline constexpr index_t pending_rows = 8;
 /// Rows of the state that the chunked form copies at a time, for all panels of a head.
 inline constexpr index_t state_rows = 8;
 
-/// Streams in which the recurrent form fetches the next head's state.
+/// Streams in which the recurrent form fetches the next head's state, and a product with quantised
+/// rows the next rows.
 inline constexpr index_t fetch_streams = 4;
+/// The same of a product with panels of them (8 tokens of Q8_0, Sapphire Rapids: 2105 and 2252 us
+/// with 2 and 4).
+inline constexpr index_t panel_fetch_streams = 2;
 
 /// Eighths of the next state that it asks for in the first of its two sweeps, whose own loads need
 /// the core's few fill buffers too. Of states in 16 bits less: the second sweep is the longer one
@@ -123,10 +128,13 @@ inline constexpr index_t block_task_rows = 64;
 inline constexpr index_t block_panel_batches = 2;
 template <class Arch>
 inline constexpr index_t block_tokens = 4;
+/// Up to so many tokens go straight from the blocks of whole rows through the registers, without a
+/// panel. Of Q6_K fewer: with the columns of three pieces of memory there are too few registers
+/// (4 tokens, Sapphire Rapids: 1945 and 1785 us without and with a panel).
+template <WeightFormat F>
+inline constexpr index_t block_row_tokens = F == WeightFormat::q6_k ? 2 : 4;
 static_assert((block_tokens<default_arch> + 1) * block_panel_batches + 1 <=
               n_registers<default_arch>);
-/// Spans of 256 columns that a panel is packed from at once, as the second-level cache has room.
-inline constexpr index_t block_panel_spans = 16;
 
 /// Products with weights that are plain numbers: rows that a task takes, at least.
 inline constexpr index_t row_task_rows = 48;

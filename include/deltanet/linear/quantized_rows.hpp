@@ -14,12 +14,18 @@
 
 namespace deltanet {
 
+/// What goes with the numbers of 32 activations.
+struct QuantizedGroup {
+    float scale;  ///< x = scale * number
+    float sum;    ///< scale * sum of the numbers
+    /// What the offset of unsigned weights adds, negated: of every 16 weights, or in the first of
+    /// every 32, as the format has scales.
+    std::int32_t corrections[2];
+};
+
 /// Rows of `cols` activations, a multiple of 32, in memory aligned to 64 bytes. Per row:
-///   numbers      [cols] int8, or int16 where the arch multiplies pairs of 16 bits
-///   scales       [cols / 32] float: x = scale * number
-///   sums         [cols / 32] float: scale * sum of the numbers
-///   corrections  [cols / 16] int32: what the offset of unsigned weights adds, negated: of every 16
-///                weights, or in the first half of every 32, as the format has scales
+///   numbers  [cols] int8, or int16 where the arch multiplies pairs of 16 bits
+///   groups   [cols / 32] QuantizedGroup
 class QuantizedRows {
   public:
     static constexpr index_t kGroup = 32;
@@ -30,7 +36,7 @@ class QuantizedRows {
 
     /// For rows of so many activations, whatever the arch; a multiple of 64.
     [[nodiscard]] static constexpr index_t bytes_of_row(index_t cols) noexcept {
-        return rounded(2 * cols) + 4 * rounded(cols / kGroup * 4);
+        return rounded(2 * cols) + rounded(cols / kGroup * index_t{sizeof(QuantizedGroup)});
     }
 
     [[nodiscard]] index_t cols() const noexcept { return cols_; }
@@ -38,26 +44,15 @@ class QuantizedRows {
     [[nodiscard]] DELTANET_FORCE_INLINE Number* numbers(index_t row) const noexcept {
         return reinterpret_cast<Number*>(memory_ + row * row_bytes_);
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE float* scales(index_t row) const noexcept {
-        return part<float>(row, 0);
+    [[nodiscard]] DELTANET_FORCE_INLINE QuantizedGroup* groups(index_t row) const noexcept {
+        return reinterpret_cast<QuantizedGroup*>(memory_ + row * row_bytes_ + rounded(2 * cols_));
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE float* sums(index_t row) const noexcept {
-        return part<float>(row, 1);
-    }
-    [[nodiscard]] DELTANET_FORCE_INLINE std::int32_t* corrections(index_t row) const noexcept {
-        return part<std::int32_t>(row, 2);
-    }
+    [[nodiscard]] DELTANET_FORCE_INLINE index_t row_bytes() const noexcept { return row_bytes_; }
 
   private:
     DELTANET_FORCE_INLINE static constexpr index_t rounded(index_t bytes) noexcept {
         return (bytes + 63) / 64 * 64;
     }
-    template <class T>
-    [[nodiscard]] DELTANET_FORCE_INLINE T* part(index_t row, index_t i) const noexcept {
-        return reinterpret_cast<T*>(memory_ + row * row_bytes_ + rounded(2 * cols_) +
-                                    i * rounded(cols_ / kGroup * 4));
-    }
-
     std::byte* memory_ = nullptr;
     index_t cols_ = 0;
     index_t row_bytes_ = 0;

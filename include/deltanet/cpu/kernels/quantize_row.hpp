@@ -8,6 +8,7 @@
 #include <deltanet/cpu/kernels/block_decode.hpp>
 #include <deltanet/cpu/kernels/row_scale.hpp>
 #include <deltanet/cpu/quantized.hpp>
+#include <deltanet/linear/quantized_rows.hpp>
 
 #include <cstdint>
 
@@ -17,7 +18,7 @@ namespace deltanet::cpu::kernels {
 /// that it reaches every output.
 template <class Arch, WeightFormat F>
 void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::number* numbers,
-                  float* scales, float* sums, std::int32_t* corrections) noexcept {
+                  QuantizedGroup* groups) noexcept {
     using Batch = xsimd::batch<float, Arch>;
     using Products = IntegerProducts<Arch, F>;
     using F32 = typename detail::Lanes<lanes<Arch, float>>::f32;
@@ -43,16 +44,16 @@ void quantize_row(const float* x, index_t n, typename IntegerProducts<Arch, F>::
             sum = sum + detail::batch_of<Arch>(detail::bits_as<U32>(rounded));
         }
         const float total = compat::reduce_add(sum);
-        scales[g] = scale.scale;
-        sums[g] = scale.scale * total;
+        groups[g].scale = scale.scale;
+        groups[g].sum = scale.scale * total;
         if constexpr (kHasHalves<Arch, F>) {
             for (index_t half = 0; half < 2; ++half) {
                 std::int32_t of_half = 0;
                 for (index_t i = 0; i < group / 2; ++i) of_half += numbers[half * group / 2 + i];
-                corrections[2 * g + half] = -offset * of_half;
+                groups[g].corrections[half] = -offset * of_half;
             }
         } else {  // of numbers that are not finite: any integer
-            corrections[g] =
+            groups[g].corrections[0] =
                 scale.scale == scale.scale ? -offset * static_cast<std::int32_t>(total) : 0;
         }
     }

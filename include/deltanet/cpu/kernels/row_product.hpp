@@ -58,12 +58,12 @@ template <int N, class T>
 
 /// A tile. Takes a step of `next` every kRowFetch elements.
 template <class Arch, class W, int Rows, int Tokens, RowSource Source>
-DELTANET_KERNEL void row_product(const RowProduct<W>& product, LineFetcher& next) noexcept {
+DELTANET_KERNEL void row_product(const RowProduct<W>& product, LineFetcher<>& next) noexcept {
     using Tile = RegisterTile<Arch, float, Rows, Tokens>;
     using Batch = typename Tile::Batch;
     constexpr index_t size = lanes<Arch, float>, step = row_step<Arch>;
     const RowProduct<W> p = product;
-    LineFetcher fetcher = next;
+    LineFetcher<> fetcher = next;
 
     Tile tile;
     if (p.starts)
