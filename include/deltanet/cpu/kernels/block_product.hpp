@@ -26,8 +26,10 @@ class GroupSums {
     template <class Group>
     DELTANET_FORCE_INLINE void start(const Group& group, index_t half = 0) noexcept {
         for (index_t t = 0; t < Tokens; ++t) {
-            for (index_t b = 0; b < Batches; ++b)
+            for (index_t b = 0; b < Batches; ++b) {
                 products_[t][b] = Products::start(correction(group, t, half));
+                if (half == 0) halves_[t][b] = Batch(0.0F);
+            }
         }
     }
 
@@ -50,8 +52,7 @@ class GroupSums {
             for (index_t b = 0; b < Batches; ++b) {
                 const Batch dot =
                     as_float(Products::total(products_[t][b], correction(group, t, half)));
-                const Batch factor = as_float(scale[b]);
-                halves_[t][b] = half == 0 ? dot * factor : compat::fma(dot, factor, halves_[t][b]);
+                halves_[t][b] = compat::fma(dot, as_float(scale[b]), halves_[t][b]);
             }
         }
     }
