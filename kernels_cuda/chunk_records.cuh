@@ -11,7 +11,7 @@
 #pragma once
 
 #include "sequence_table.cuh"
-#include <deltanet/dtype.hpp>
+#include "slot_states.cuh"
 #include <deltanet/layer_config.hpp>
 #include <deltanet/views.hpp>
 
@@ -61,13 +61,6 @@ struct HeadRecord {
 };
 static_assert(sizeof(HeadRecord) % 16 == 0);
 
-/// The state of all slots, [n_slots, H_v, d_k, d_v], of one of three types.
-struct ChunkState {
-    void* data;
-    DType dtype;  ///< f32, bf16 or f16
-    index_t slot_stride, head_stride, row_stride;
-};
-
 /// Chunks [first_chunk, first_chunk + n_chunks) of every sequence of the table, for some of the key
 /// heads and all of their value heads: what one launch of each kernel does.
 struct ChunkWindow {
@@ -83,7 +76,7 @@ struct ChunkArgs {
     View<const float, 2> decay_log;  ///< [n_tokens, H_v]
     View<const float, 2> beta;       ///< [n_tokens, H_v]
     View<float, 3> output;           ///< [n_tokens, H_v, d_v], rows aligned to 16 bytes
-    ChunkState state;
+    SlotStates states;
     float scale;
     HeadMap head_map;
     std::int32_t heads_per_group;  ///< r

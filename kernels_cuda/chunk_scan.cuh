@@ -73,7 +73,9 @@ class ScanWarp {
         const int first = args_.window.first_chunk;
         const int all = (entry_.n_tokens + kChunk - 1) / kChunk;
         const int last = all < first + args_.window.n_chunks ? all : first + args_.window.n_chunks;
-        if (first > 0 && first >= all) return;  // done with an earlier window
+        // Done with an earlier window, or nothing to do: a state that is read and written again may
+        // change.
+        if (first >= all && (first > 0 || !entry_.fresh)) return;
         if (first < last) {
             copy_keys(0);
             ptx::cp_async_commit();
@@ -261,7 +263,7 @@ class ScanWarp {
         if (first_chunk > 0) {
             load_carry(state_, carried(), lane_);
         } else {
-            load_state(state_, args_.state, entry_, head_, first_value_, lane_);
+            load_state(state_, args_, entry_, head_, first_value_, lane_);
         }
     }
     /// To the slot behind the last chunk; else to the next window.
@@ -269,7 +271,7 @@ class ScanWarp {
         if (last < all) {
             store_carry(state_, carried(), lane_);
         } else {
-            store_state(state_, args_.state, entry_, head_, first_value_, lane_);
+            store_state(state_, args_, entry_, head_, first_value_, lane_);
         }
     }
     /// Where the warp's state is between windows.

@@ -29,6 +29,10 @@ struct Right {
     std::uint32_t half[2][2];
 };
 
+/// Where half[n][2 h] of a lane is in a tile of sums; half[n][2 h + 1] is in the next column.
+__device__ __forceinline__ int row_of_sums(int h, int lane) { return (lane >> 2) + h * 8; }
+__device__ __forceinline__ int column_of_sums(int n, int lane) { return n * 8 + (lane & 3) * 2; }
+
 /// f(row, column, element) over what a lane holds of a tile of sums, rows and columns as offsets in
 /// the tile.
 template <class F>
@@ -37,7 +41,7 @@ __device__ __forceinline__ void for_each_element(Sums& sums, int lane, F&& f) {
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e)
-            f((lane >> 2) + (e >> 1) * 8, n * 8 + (lane & 3) * 2 + (e & 1), sums.half[n][e]);
+            f(row_of_sums(e >> 1, lane), column_of_sums(n, lane) + (e & 1), sums.half[n][e]);
     }
 }
 
