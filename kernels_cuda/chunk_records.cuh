@@ -40,6 +40,12 @@ struct alignas(16) Tile {
 };
 static_assert(sizeof(Tile) == 512);
 
+/// 16 x 16 floats as the lanes of a warp hold them (Sums in chunk_tiles.cuh): 16 bytes of each lane,
+/// then 16 more.
+struct alignas(16) FloatTile {
+    float half[2][32][4];
+};
+
 /// Rows of d_k elements of a chunk's tokens.
 template <int Dk>
 using TokenRows = Tile[kTokenTiles][static_cast<std::size_t>(Dk / kTile)];
@@ -53,8 +59,7 @@ struct KeyRecord {
 
 /// Of a chunk and value head, with G_i the sum of the log decays of tokens 1 to i:
 struct HeadRecord {
-    Tile inverse_high[kLowerTiles];  ///< (I + A)^-1 diag(beta), rounded to bfloat16
-    Tile inverse_low[kLowerTiles];   ///< and what that left of it
+    FloatTile inverse[kLowerTiles];  ///< (I + A)^-1 diag(beta)
     Tile p[kLowerTiles];             ///< scale e^{G_i - G_j} q_i . k_j for j <= i, else 0
     alignas(16) float read[kChunk];  ///< e^{G_i}
     float write[kChunk];             ///< e^{G_C - G_i}
@@ -83,7 +88,7 @@ struct ChunkArgs {
     ChunkWindow window;
     void* key_records;         ///< KeyRecord<d_k> [sequences, chunks, key heads] of the window
     HeadRecord* head_records;  ///< [sequences, chunks, key heads, r] of the window
-    float* carry;              ///< [sequences, key heads, r, d_v / 16, 16 d_k], see chunk_state.cuh
+    FloatTile* carry;          ///< [sequences, key heads, r, d_v / 16, d_k / 16], chunk_state.cuh
     SequenceTable sequences;
 
     /// Of the window's `chunk`-th chunk and `key_head`-th key head.

@@ -133,30 +133,17 @@ __device__ __forceinline__ void store_state(ScanState<Dk>& state, const ChunkArg
                       [&](const auto& columns) { store_columns(state, columns, lane); });
 }
 
-/// Between windows: 16 Dk floats, as the lanes hold them, 16 bytes each.
+/// Between windows.
 template <int Dk>
-__device__ __forceinline__ void load_carry(ScanState<Dk>& state, const float* carry, int lane) {
+__device__ __forceinline__ void load_carry(ScanState<Dk>& state, const FloatTile* carry, int lane) {
 #pragma unroll
-    for (int c = 0; c < Dk / kTile; ++c) {
-#pragma unroll
-        for (int n = 0; n < 2; ++n) {
-            const auto x = load128(carry + ((c * 2 + n) * lanes_per_warp + lane) * 4);
-            float(&half)[4] = state.tiles[c].half[n];
-            half[0] = x.x, half[1] = x.y, half[2] = x.z, half[3] = x.w;
-        }
-    }
+    for (int c = 0; c < Dk / kTile; ++c) state.tiles[c] = load_sums(carry[c], lane);
 }
 template <int Dk>
-__device__ __forceinline__ void store_carry(const ScanState<Dk>& state, float* carry, int lane) {
+__device__ __forceinline__ void store_carry(const ScanState<Dk>& state, FloatTile* carry,
+                                            int lane) {
 #pragma unroll
-    for (int c = 0; c < Dk / kTile; ++c) {
-#pragma unroll
-        for (int n = 0; n < 2; ++n) {
-            const float(&half)[4] = state.tiles[c].half[n];
-            store128(carry + ((c * 2 + n) * lanes_per_warp + lane) * 4,
-                     make_float4(half[0], half[1], half[2], half[3]));
-        }
-    }
+    for (int c = 0; c < Dk / kTile; ++c) store_tile(state.tiles[c], carry[c], lane);
 }
 
 }  // namespace deltanet::cuda

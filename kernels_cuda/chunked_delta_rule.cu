@@ -251,7 +251,7 @@ void chunked_delta_rule(const DeltaRuleArgs<float>& args, std::span<const Sequen
             chunk_args.head_records =
                 reinterpret_cast<HeadRecord*>(scratch.data() + records * sizes.key_record_bytes());
             chunk_args.carry =
-                reinterpret_cast<float*>(scratch.data() + records * sizes.record_bytes());
+                reinterpret_cast<FloatTile*>(scratch.data() + records * sizes.record_bytes());
             chunk_args.sequences.count = static_cast<std::int32_t>(group.sequences.size());
             for (std::size_t i = 0; i < group.sequences.size(); ++i)
                 chunk_args.sequences.entries[i] = entry_of(group.sequences[i], 0);
