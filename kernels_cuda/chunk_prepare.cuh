@@ -211,8 +211,8 @@ __device__ __forceinline__ void store_inverse(int i, int j, Sums tile, const Pre
     store_tile(tile, record.inverse[lower_tile(i, j)], lane);
 }
 
-/// T_ij of a row, as left operands where they are needed more than once: on the diagonal, and to the
-/// left of it what the warp of the row has stored itself.
+/// T_ij of a row, as left operands where they are needed more than once: on the diagonal, and to
+/// the left of it what the warp of the row has stored itself.
 [[nodiscard]] __device__ __forceinline__ Split<Tile>& tile_of_row(PrepareMatrix& shared, int i,
                                                                   int distance) {
     return distance == 0 ? shared.tiles[lower_tile(i, i)]
@@ -252,8 +252,8 @@ __device__ __forceinline__ void invert_row(int i, PrepareMatrix& shared, const P
 }
 
 /// Grid (chunks of the window, its key heads, sequences), kPrepareThreads threads, dynamic shared
-/// memory of PrepareShared<Dk>. Three blocks a multiprocessor have 168 registers a thread; loops are
-/// unrolled as far as that lasts.
+/// memory of PrepareShared<Dk>. Three blocks a multiprocessor have 168 registers a thread; loops
+/// are unrolled as far as that lasts.
 template <int Dk>
 __global__ void __launch_bounds__(kPrepareThreads, 3)
     chunk_prepare(const __grid_constant__ ChunkArgs args) {

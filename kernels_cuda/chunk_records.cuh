@@ -40,8 +40,8 @@ struct alignas(16) Tile {
 };
 static_assert(sizeof(Tile) == 512);
 
-/// 16 x 16 floats as the lanes of a warp hold them (Sums in chunk_tiles.cuh): 16 bytes of each lane,
-/// then 16 more.
+/// 16 x 16 floats as the lanes of a warp hold them (Sums in chunk_tiles.cuh): 16 bytes of each
+/// lane, then 16 more.
 struct alignas(16) FloatTile {
     float half[2][32][4];
 };

@@ -153,9 +153,9 @@ __device__ __forceinline__ void multiply(Sums& sums, const Left& left, const Rig
     for (int n = 0; n < 2; ++n) ptx::mma_m16n8k16_bf16(sums.half[n], left.words, right.half[n]);
 }
 /// The same for floats, as exact as products and sums of floats are: of the nine products of parts
-/// those of 2^-24 of the whole and less are left out. (Henry, Tang, Heinecke: Leveraging the bfloat16
-/// artificial intelligence datatype for higher-precision computations. ARITH 2019.) right(p): the
-/// p-th part of the right operand, asked for once, in order.
+/// those of 2^-24 of the whole and less are left out. (Henry, Tang, Heinecke: Leveraging the
+/// bfloat16 artificial intelligence datatype for higher-precision computations. ARITH 2019.)
+/// right(p): the p-th part of the right operand, asked for once, in order.
 template <class F>
 __device__ __forceinline__ void multiply_split(Sums& sums, const Split<Left>& left, F&& right) {
 #pragma unroll
