@@ -274,8 +274,8 @@ TEST_CASE("cuda chunks: products, copies and bytes are those of the formulas") {
               per_chunk(keys, head + values) + state);
         CHECK(now.global_distinct_read_bytes - before.global_distinct_read_bytes ==
               per_chunk(2 * n * c.d_k * 4 + keys, n * 2 * 4 + head + values) + state);
-        // Those of the inverse on the diagonal, a column a lane.
-        const std::uint64_t conflicts = per_chunk(0, 192);
+        // Those of the three parts of the inverse on the diagonal, a column a lane.
+        const std::uint64_t conflicts = per_chunk(0, 3 * 96);
         CHECK(now.shared_turns - before.shared_turns ==
               now.shared_ideal_turns - before.shared_ideal_turns + conflicts);
     }
