@@ -10,9 +10,9 @@
 /// two floats, so that a difference of two of them is as exact as its own size allows.
 ///
 /// The inverse: its 16 x 16 blocks on the diagonal by forward substitution in float32, the others
-/// from   T_ij = -(sum_{j < m <= i} T_im A_mj) T_jj   by products of tiles in two bfloat16 parts,
-/// good to 2^-16. It is no risk to have it: element ij is how u_i answers to r_j, through tokens
-/// that can only shrink the state while beta |k|^2 < 2, so it is at most beta_i |k_i| |k_j|.
+/// from   T_ij = -(sum_{j < m <= i} T_im A_mj) T_jj   by products of tiles in three bfloat16 parts,
+/// as exact as float32. It is no risk to have it: element ij is how u_i answers to r_j, through
+/// tokens that can only shrink the state while beta |k|^2 < 2, so it is at most beta_i |k_i| |k_j|.
 #pragma once
 
 #include "chunk_tiles.cuh"
@@ -28,6 +28,9 @@ static_assert(kPrepareWarps == kTokenTiles, "a warp for each row of tiles");
 inline constexpr int kDiagonalRow = 24;
 inline constexpr int kDiagonalBlock = kTile * kDiagonalRow + 8;
 
+/// Tiles below the diagonal that are not a row's last ones.
+inline constexpr int kRowTiles = (kTokenTiles - 2) * (kTokenTiles - 1) / 2;
+
 /// Gates of one value head's tokens.
 struct PrepareGates {
     alignas(16) float high[kChunk], low[kChunk];  ///< log2(e) G_i
@@ -37,8 +40,9 @@ struct PrepareGates {
 /// A of one value head.
 struct PrepareMatrix {
     /// The tiles below the diagonal, and on it those of the inverse.
-    Tile high[kLowerTiles];
-    Tile low[kLowerTiles];
+    Split<Tile> tiles[kLowerTiles];
+    /// Tiles of the inverse that their row's next ones are made of: (2, 1), (3, 2), (3, 1).
+    Split<Tile> rows[kRowTiles];
     alignas(16) float diagonal[kTokenTiles][kDiagonalBlock];
 };
 
@@ -62,7 +66,7 @@ __device__ __forceinline__ void prepare_rows(const float* rows, index_t stride, 
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
         const int token = warp * kTile + half * 8 + row;
-#pragma unroll
+#pragma unroll 4
         for (int c = 0; c < Dk / kTile; ++c) {
             float4 x = make_float4(0.0F, 0.0F, 0.0F, 0.0F);
             if (token < n_tokens) x = load128(rows + token * stride + c * kTile + column);
@@ -161,9 +165,7 @@ __device__ __forceinline__ void prepare_tile(int l, const Sums& kk, const Sums& 
                     make_float2(a.half[w >> 1][(w & 1) * 2], a.half[w >> 1][(w & 1) * 2 + 1]));
         }
     } else {
-        const SplitLeft split = split_tile(a);
-        store_tile(split.high, shared.high[l], lane);
-        store_tile(split.low, shared.low[l], lane);
+        store_tile(split_tile(a), shared.tiles[l], lane);
     }
 }
 
@@ -185,15 +187,18 @@ __device__ __forceinline__ void invert_diagonal(PrepareMatrix& shared, int threa
             if (m + 3 < i) x[i] -= row.w * x[m + 3];
         }
     }
-    const int l = lower_tile(block, block);
-    auto* const high = reinterpret_cast<std::uint16_t*>(&shared.high[l]);
-    auto* const low = reinterpret_cast<std::uint16_t*>(&shared.low[l]);
+    Split<Tile>& tile = shared.tiles[lower_tile(block, block)];
 #pragma unroll
     for (int i = 0; i < kTile; ++i) {
         const int element = ((i >> 3) + (column >> 3) * 2) * 64 + (i & 7) * 8 + (column & 7);
-        const std::uint32_t rounded = ptx::to_bf16x2(x[i], 0.0F);
-        high[element] = static_cast<std::uint16_t>(rounded);
-        low[element] = static_cast<std::uint16_t>(ptx::to_bf16x2(x[i] - low_bf16(rounded), 0.0F));
+        float rest = x[i];
+#pragma unroll
+        for (int p = 0; p < kParts; ++p) {
+            const std::uint32_t rounded = ptx::to_bf16x2(rest, 0.0F);
+            reinterpret_cast<std::uint16_t*>(&tile.parts[p])[element] =
+                static_cast<std::uint16_t>(rounded);
+            rest -= low_bf16(rounded);
+        }
     }
 }
 
@@ -203,49 +208,52 @@ __device__ __forceinline__ void store_inverse(int i, int j, Sums tile, const Pre
     for_each_element(tile, lane, [&](int, int column, float& element) {
         element *= gates.beta[j * kTile + column];
     });
-    const SplitLeft split = split_tile(tile);
-    store_tile(split.high, record.inverse_high[lower_tile(i, j)], lane);
-    store_tile(split.low, record.inverse_low[lower_tile(i, j)], lane);
+    store_tile(tile, record.inverse[lower_tile(i, j)], lane);
+}
+
+/// T_ij of a row, as left operands where they are needed more than once: on the diagonal, and to
+/// the left of it what the warp of the row has stored itself.
+[[nodiscard]] __device__ __forceinline__ Split<Tile>& tile_of_row(PrepareMatrix& shared, int i,
+                                                                  int distance) {
+    return distance == 0 ? shared.tiles[lower_tile(i, i)]
+                         : shared.rows[lower_tile(i - 2, distance - 1)];
 }
 
 /// A row of tiles of the inverse, from the diagonal to the left, by one warp.
-__device__ __forceinline__ void invert_row(int i, const PrepareMatrix& shared,
-                                           const PrepareGates& gates, HeadRecord& record,
-                                           int lane) {
-    SplitLeft row[kTokenTiles];  // T_ij, by i - j
-    row[0] = {load_left(shared.high[lower_tile(i, i)], lane),
-              load_left(shared.low[lower_tile(i, i)], lane)};
-    Sums diagonal;
+__device__ __forceinline__ void invert_row(int i, PrepareMatrix& shared, const PrepareGates& gates,
+                                           HeadRecord& record, int lane) {
+    const auto part_of = [lane](const Split<Tile>& tile) {
+        return [&tile, lane](int p) { return load_right_transposed(tile.parts[p], lane); };
+    };
+    Sums diagonal{};
 #pragma unroll
-    for (int w = 0; w < 4; ++w) {
-        const std::uint32_t high = row[0].high.words[w];
-        const std::uint32_t low = row[0].low.words[w];
-        diagonal.half[w / 2][w % 2 * 2] = low_bf16(high) + low_bf16(low);
-        diagonal.half[w / 2][w % 2 * 2 + 1] = high_bf16(high) + high_bf16(low);
-    }
+    for (int p = kParts - 1; p >= 0; --p)
+        add_part(diagonal, load_left(tile_of_row(shared, i, 0).parts[p], lane));
     store_inverse(i, i, diagonal, gates, record, lane);
-#pragma unroll
-    for (int distance = 1; distance < kTokenTiles; ++distance) {
+#pragma unroll 1
+    for (int distance = 1; distance <= i; ++distance) {
         const int j = i - distance;
-        if (j < 0) break;
         Sums sum{};
-#pragma unroll
+#pragma unroll 1
         for (int d = 0; d < distance; ++d) {
-            const int l = lower_tile(i - d, j);
-            multiply(sum, row[d], load_right_transposed(shared.high[l], lane),
-                     load_right_transposed(shared.low[l], lane));
+            const Split<Left> left = load_left(tile_of_row(shared, i, d), lane);
+            multiply_split(sum, left, part_of(shared.tiles[lower_tile(i - d, j)]));
         }
         for_each_element(sum, lane, [](int, int, float& element) { element = -element; });
+        const Split<Left> left = split_tile(sum);
         Sums tile{};
-        multiply(tile, split_tile(sum), load_right_transposed(shared.high[lower_tile(j, j)], lane),
-                 load_right_transposed(shared.low[lower_tile(j, j)], lane));
-        row[distance] = split_tile(tile);
+        multiply_split(tile, left, part_of(shared.tiles[lower_tile(j, j)]));
         store_inverse(i, j, tile, gates, record, lane);
+        if (j > 0) {
+            store_tile(split_tile(tile), tile_of_row(shared, i, distance), lane);
+            __syncwarp();
+        }
     }
 }
 
 /// Grid (chunks of the window, its key heads, sequences), kPrepareThreads threads, dynamic shared
-/// memory of PrepareShared<Dk>.
+/// memory of PrepareShared<Dk>. Three blocks a multiprocessor have 168 registers a thread; loops
+/// are unrolled as far as that lasts.
 template <int Dk>
 __global__ void __launch_bounds__(kPrepareThreads, 3)
     chunk_prepare(const __grid_constant__ ChunkArgs args) {
@@ -289,7 +297,7 @@ __global__ void __launch_bounds__(kPrepareThreads, 3)
                 const int l = warp + b * kPrepareWarps;
                 if (l >= kLowerTiles) break;
                 const LowerTile at(l);
-#pragma unroll
+#pragma unroll 4
                 for (int c = 0; c < Dk / kTile; ++c) {
                     const Right right = load_right(shared.rows.k[at.j][c], lane);
                     multiply(kk[b], load_left(shared.rows.k[at.i][c], lane), right);

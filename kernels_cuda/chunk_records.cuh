@@ -11,7 +11,7 @@
 #pragma once
 
 #include "sequence_table.cuh"
-#include <deltanet/dtype.hpp>
+#include "slot_states.cuh"
 #include <deltanet/layer_config.hpp>
 #include <deltanet/views.hpp>
 
@@ -40,6 +40,12 @@ struct alignas(16) Tile {
 };
 static_assert(sizeof(Tile) == 512);
 
+/// 16 x 16 floats as the lanes of a warp hold them (Sums in chunk_tiles.cuh): 16 bytes of each
+/// lane, then 16 more.
+struct alignas(16) FloatTile {
+    float half[2][32][4];
+};
+
 /// Rows of d_k elements of a chunk's tokens.
 template <int Dk>
 using TokenRows = Tile[kTokenTiles][static_cast<std::size_t>(Dk / kTile)];
@@ -53,20 +59,12 @@ struct KeyRecord {
 
 /// Of a chunk and value head, with G_i the sum of the log decays of tokens 1 to i:
 struct HeadRecord {
-    Tile inverse_high[kLowerTiles];  ///< (I + A)^-1 diag(beta), rounded to bfloat16
-    Tile inverse_low[kLowerTiles];   ///< and what that left of it
+    FloatTile inverse[kLowerTiles];  ///< (I + A)^-1 diag(beta)
     Tile p[kLowerTiles];             ///< scale e^{G_i - G_j} q_i . k_j for j <= i, else 0
     alignas(16) float read[kChunk];  ///< e^{G_i}
     float write[kChunk];             ///< e^{G_C - G_i}
 };
 static_assert(sizeof(HeadRecord) % 16 == 0);
-
-/// The state of all slots, [n_slots, H_v, d_k, d_v], of one of three types.
-struct ChunkState {
-    void* data;
-    DType dtype;  ///< f32, bf16 or f16
-    index_t slot_stride, head_stride, row_stride;
-};
 
 /// Chunks [first_chunk, first_chunk + n_chunks) of every sequence of the table, for some of the key
 /// heads and all of their value heads: what one launch of each kernel does.
@@ -83,14 +81,14 @@ struct ChunkArgs {
     View<const float, 2> decay_log;  ///< [n_tokens, H_v]
     View<const float, 2> beta;       ///< [n_tokens, H_v]
     View<float, 3> output;           ///< [n_tokens, H_v, d_v], rows aligned to 16 bytes
-    ChunkState state;
+    SlotStates states;
     float scale;
     HeadMap head_map;
     std::int32_t heads_per_group;  ///< r
     ChunkWindow window;
     void* key_records;         ///< KeyRecord<d_k> [sequences, chunks, key heads] of the window
     HeadRecord* head_records;  ///< [sequences, chunks, key heads, r] of the window
-    float* carry;              ///< [sequences, key heads, r, d_v / 16, 16 d_k], see chunk_state.cuh
+    FloatTile* carry;          ///< [sequences, key heads, r, d_v / 16, d_k / 16], chunk_state.cuh
     SequenceTable sequences;
 
     /// Of the window's `chunk`-th chunk and `key_head`-th key head.

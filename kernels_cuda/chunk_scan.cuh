@@ -9,8 +9,8 @@
 /// Everything is computed transposed, value columns as rows: a warp owns 16 of them, keeps its
 /// S^T [16, d_k] in registers as sums in float32 from the first chunk to the last, and needs
 /// nothing from any other warp. S^T, D^T and U^T become operands where they are (chunk_tiles.cuh);
-/// D and the inverse in two bfloat16 parts, so the solve is good to 2^-16. Shared memory holds what
-/// the warps of a block read alike, and each warp's values.
+/// D and the inverse in three bfloat16 parts, so the solve is float32. Shared memory holds what the
+/// warps of a block read alike, and each warp's values.
 ///
 /// Copies of the next chunk run while this one is computed: keys (two buffers) and queries from
 /// the moment that the queries are done with, the rest from the moment that P is.
@@ -73,7 +73,9 @@ class ScanWarp {
         const int first = args_.window.first_chunk;
         const int all = (entry_.n_tokens + kChunk - 1) / kChunk;
         const int last = all < first + args_.window.n_chunks ? all : first + args_.window.n_chunks;
-        if (first > 0 && first >= all) return;  // done with an earlier window
+        // Done with an earlier window, or nothing to do: a state that is read and written again may
+        // change.
+        if (first >= all && (first > 0 || !entry_.fresh)) return;
         if (first < last) {
             copy_keys(0);
             ptx::cp_async_commit();
@@ -134,20 +136,18 @@ class ScanWarp {
     /// U^T.
     template <int Tiles>
     __device__ __forceinline__ ScanSums solve(ScanSums& ks) const {
-        SplitLeft d[kTokenTiles];
         ScanSums u{};
 #pragma unroll
-        for (int i = 0; i < Tiles; ++i) {
-            for_each_element(ks.tiles[i], lane_, [&](int column, int token, float& element) {
-                const int t = i * kTile + token;
+        for (int j = 0; j < Tiles; ++j) {
+            for_each_element(ks.tiles[j], lane_, [&](int column, int token, float& element) {
+                const int t = j * kTile + token;
                 element = shared_.values[t][column_ + column] - shared_.head.read[t] * element;
             });
-            d[i] = split_tile(ks.tiles[i]);
+            const Split<Left> d = split_tile(ks.tiles[j]);
 #pragma unroll
-            for (int j = 0; j <= i; ++j) {
-                const int l = lower_tile(i, j);
-                multiply(u.tiles[i], d[j], load_right(shared_.head.inverse_high[l], lane_),
-                         load_right(shared_.head.inverse_low[l], lane_));
+            for (int i = j; i < Tiles; ++i) {
+                Sums inverse = load_sums(shared_.head.inverse[lower_tile(i, j)], lane_);
+                multiply_split(u.tiles[i], d, [&](int) { return as_right(take_part(inverse)); });
             }
         }
         return u;
@@ -261,7 +261,7 @@ class ScanWarp {
         if (first_chunk > 0) {
             load_carry(state_, carried(), lane_);
         } else {
-            load_state(state_, args_.state, entry_, head_, first_value_, lane_);
+            load_state(state_, args_, entry_, head_, first_value_, lane_);
         }
     }
     /// To the slot behind the last chunk; else to the next window.
@@ -269,17 +269,17 @@ class ScanWarp {
         if (last < all) {
             store_carry(state_, carried(), lane_);
         } else {
-            store_state(state_, args_.state, entry_, head_, first_value_, lane_);
+            store_state(state_, args_, entry_, head_, first_value_, lane_);
         }
     }
     /// Where the warp's state is between windows.
-    [[nodiscard]] __device__ __forceinline__ float* carried() const {
+    [[nodiscard]] __device__ __forceinline__ FloatTile* carried() const {
         const index_t head =
             (static_cast<index_t>(sequence_) * args_.window.n_key_heads + key_head_) *
                 args_.heads_per_group +
             member_;
-        const index_t tiles = args_.v.size(2) / kWarpColumns;
-        return args_.carry + (head * tiles + first_value_ / kWarpColumns) * kWarpColumns * Dk;
+        const index_t warps = args_.v.size(2) / kWarpColumns;
+        return args_.carry + (head * warps + first_value_ / kWarpColumns) * (Dk / kTile);
     }
 
     [[nodiscard]] __device__ __forceinline__ index_t first_token(int chunk) const {

@@ -29,6 +29,10 @@ struct Right {
     std::uint32_t half[2][2];
 };
 
+/// Where half[n][2 h] of a lane is in a tile of sums; half[n][2 h + 1] is in the next column.
+__device__ __forceinline__ int row_of_sums(int h, int lane) { return (lane >> 2) + h * 8; }
+__device__ __forceinline__ int column_of_sums(int n, int lane) { return n * 8 + (lane & 3) * 2; }
+
 /// f(row, column, element) over what a lane holds of a tile of sums, rows and columns as offsets in
 /// the tile.
 template <class F>
@@ -37,7 +41,7 @@ __device__ __forceinline__ void for_each_element(Sums& sums, int lane, F&& f) {
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e)
-            f((lane >> 2) + (e >> 1) * 8, n * 8 + (lane & 3) * 2 + (e & 1), sums.half[n][e]);
+            f(row_of_sums(e >> 1, lane), column_of_sums(n, lane) + (e & 1), sums.half[n][e]);
     }
 }
 
@@ -57,20 +61,36 @@ __device__ __forceinline__ float high_bf16(std::uint32_t word) {
     return __uint_as_float(word & 0xFFFF0000U);
 }
 
-/// Sums as high + low, both bfloat16: 16 bits of a float's 24 survive.
-struct SplitLeft {
-    Left high, low;
+/// Floats as sums of three bfloat16, each of which has 8 more of their 24 bits.
+inline constexpr int kParts = 3;
+template <class Operand>
+struct Split {
+    Operand parts[kParts];
 };
-__device__ __forceinline__ SplitLeft split_tile(const Sums& sums) {
-    SplitLeft split{round_tile(sums), {}};
+
+/// sums += sign part. The parts of floats add up to them exactly, the last one first.
+__device__ __forceinline__ void add_part(Sums& sums, const Left& part, float sign = 1.0F) {
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
-        const float a = sums.half[w / 2][w % 2 * 2];
-        const float b = sums.half[w / 2][w % 2 * 2 + 1];
-        split.low.words[w] =
-            ptx::to_bf16x2(a - low_bf16(split.high.words[w]), b - high_bf16(split.high.words[w]));
+        sums.half[w / 2][w % 2 * 2] += sign * low_bf16(part.words[w]);
+        sums.half[w / 2][w % 2 * 2 + 1] += sign * high_bf16(part.words[w]);
     }
+}
+/// The next part of floats, and what it leaves of them.
+__device__ __forceinline__ Left take_part(Sums& rest) {
+    const Left part = round_tile(rest);
+    add_part(rest, part, -1.0F);
+    return part;
+}
+__device__ __forceinline__ Split<Left> split_tile(Sums sums) {
+    Split<Left> split;
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) split.parts[p] = take_part(sums);
     return split;
+}
+/// A left operand as the right one, with rows as columns.
+__device__ __forceinline__ Right as_right(const Left& tile) {
+    return {{{tile.words[0], tile.words[2]}, {tile.words[1], tile.words[3]}}};
 }
 
 /// Word by word, 128 consecutive bytes each.
@@ -79,10 +99,39 @@ __device__ __forceinline__ void store_tile(const Left& tile, Tile& to, int lane)
     for (int w = 0; w < 4; ++w) to.words[w][lane] = tile.words[w];
 }
 
+__device__ __forceinline__ void store_tile(const Sums& tile, FloatTile& to, int lane) {
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+        const float(&half)[4] = tile.half[n];
+        store128(&to.half[n][lane], make_float4(half[0], half[1], half[2], half[3]));
+    }
+}
+__device__ __forceinline__ Sums load_sums(const FloatTile& from, int lane) {
+    Sums sums;
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+        const float4 x = load128(&from.half[n][lane]);
+        float(&half)[4] = sums.half[n];
+        half[0] = x.x, half[1] = x.y, half[2] = x.z, half[3] = x.w;
+    }
+    return sums;
+}
+
+__device__ __forceinline__ void store_tile(const Split<Left>& tile, Split<Tile>& to, int lane) {
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) store_tile(tile.parts[p], to.parts[p], lane);
+}
+
 /// A tile in shared memory as the left operand.
 __device__ __forceinline__ Left load_left(const Tile& tile, int lane) {
     Left left;
     ptx::ldmatrix_x4(left.words, &tile.words[0][0] + lane * 4);
+    return left;
+}
+__device__ __forceinline__ Split<Left> load_left(const Split<Tile>& tile, int lane) {
+    Split<Left> left;
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) left.parts[p] = load_left(tile.parts[p], lane);
     return left;
 }
 /// A tile [columns, depth] in shared memory as the right operand.
@@ -103,13 +152,18 @@ __device__ __forceinline__ void multiply(Sums& sums, const Left& left, const Rig
 #pragma unroll
     for (int n = 0; n < 2; ++n) ptx::mma_m16n8k16_bf16(sums.half[n], left.words, right.half[n]);
 }
-/// The same for operands in two parts each: the product of the low parts, 2^-16 of the whole, is
-/// left out.
-__device__ __forceinline__ void multiply(Sums& sums, const SplitLeft& left, const Right& right_high,
-                                         const Right& right_low) {
-    multiply(sums, left.low, right_high);
-    multiply(sums, left.high, right_low);
-    multiply(sums, left.high, right_high);
+/// The same for floats, as exact as products and sums of floats are: of the nine products of parts
+/// those of 2^-24 of the whole and less are left out. (Henry, Tang, Heinecke: Leveraging the
+/// bfloat16 artificial intelligence datatype for higher-precision computations. ARITH 2019.)
+/// right(p): the p-th part of the right operand, asked for once, in order.
+template <class F>
+__device__ __forceinline__ void multiply_split(Sums& sums, const Split<Left>& left, F&& right) {
+#pragma unroll
+    for (int r = 0; r < kParts; ++r) {
+        const Right part = right(r);
+#pragma unroll
+        for (int l = kParts - 1 - r; l >= 0; --l) multiply(sums, left.parts[l], part);
+    }
 }
 
 }  // namespace deltanet::cuda

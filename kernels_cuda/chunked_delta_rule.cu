@@ -187,10 +187,7 @@ void launch_window(const ChunkArgs& args, index_t multiprocessors, cudaStream_t 
     chunk_args.decay_log = args.decay_log.heads();
     chunk_args.beta = args.beta;
     chunk_args.output = args.output;
-    args.state.visit([&]<class S>(const View<S, 4>& state) {
-        chunk_args.state = {state.data(), dtype_v<S>, state.stride(0), state.stride(1),
-                            state.stride(2)};
-    });
+    chunk_args.states = SlotStates::of(args.state);
     const auto d_k = static_cast<double>(args.k.size(2));
     chunk_args.scale = static_cast<float>(args.scale != 0.0 ? args.scale : 1.0 / std::sqrt(d_k));
     chunk_args.head_map = args.head_map;
@@ -221,11 +218,9 @@ template <class T, int Rank>
 }  // namespace
 
 bool chunked_delta_rule_fits(const DeltaRuleArgs<float>& args) noexcept {
-    const bool has_type = args.state.visit(
-        []<class S>(const View<S, 4>&) noexcept { return !std::is_same_v<S, i8>; });
-    return has_kernel(args.k.size(2), args.v.size(2)) && has_type &&
-           !args.decay_log.per_channel() && has_aligned_rows(args.q) && has_aligned_rows(args.k) &&
-           has_aligned_rows(args.v) && has_aligned_rows(args.output);
+    return has_kernel(args.k.size(2), args.v.size(2)) && !args.decay_log.per_channel() &&
+           has_aligned_rows(args.q) && has_aligned_rows(args.k) && has_aligned_rows(args.v) &&
+           has_aligned_rows(args.output);
 }
 
 index_t chunked_scratch_bytes(const DeltaRuleArgs<float>& args,
@@ -256,7 +251,7 @@ void chunked_delta_rule(const DeltaRuleArgs<float>& args, std::span<const Sequen
             chunk_args.head_records =
                 reinterpret_cast<HeadRecord*>(scratch.data() + records * sizes.key_record_bytes());
             chunk_args.carry =
-                reinterpret_cast<float*>(scratch.data() + records * sizes.record_bytes());
+                reinterpret_cast<FloatTile*>(scratch.data() + records * sizes.record_bytes());
             chunk_args.sequences.count = static_cast<std::int32_t>(group.sequences.size());
             for (std::size_t i = 0; i < group.sequences.size(); ++i)
                 chunk_args.sequences.entries[i] = entry_of(group.sequences[i], 0);

@@ -14,7 +14,7 @@
 namespace deltanet::cuda {
 
 /// Whether there is a kernel for a call: d_k 64, 96 or 128, d_v a multiple of 32, one decay per
-/// head, a state that is not i8, and rows of q, k, v and output aligned to 16 bytes.
+/// head, and rows of q, k, v and output aligned to 16 bytes.
 [[nodiscard]] bool chunked_delta_rule_fits(const DeltaRuleArgs<float>& args) noexcept;
 
 /// Scratch for the sequences of a call. Some bytes less are also taken, down to

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sequence_table.cuh"
+#include "slot_states.cuh"
 #include "state_tile.cuh"
 #include <deltanet/layer_config.hpp>
 
@@ -37,15 +38,14 @@ struct DeltaKernelArgs {
     index_t decay_token = 0, decay_head = 0;
     const float* beta = nullptr;  ///< [n_tokens, H_v]
     index_t beta_token = 0, beta_head = 0;
-    void* state = nullptr;  ///< [n_slots, H_v, d_k, d_v]
-    index_t state_slot = 0, state_head = 0, state_row = 0;
+    SlotStates states;
     float* output = nullptr;  ///< [n_tokens, H_v, d_v]
     index_t output_token = 0, output_head = 0;
     std::int32_t n_heads_k = 0, n_heads_v = 0, d_k = 0, d_v = 0;
     std::int32_t v_blocks = 0;  ///< blocks of a head
     HeadMap head_map = HeadMap::grouped;
     float scale = 1.0F;
-    bool vector = false;  ///< 16-byte accesses to the state
+    bool vector = false;  ///< a lane's columns of a row of the state are one access
 };
 
 /// Which part of which head a thread works on.
@@ -65,24 +65,30 @@ struct DeltaPlace {
           column(v_block * kBlockColumns + warp * kTileColumns) {}
 };
 
-/// The warp's columns of one slot's head.
-template <class S>
-struct StateColumnsOfWarp {
-    S* data;    ///< the lane's first column of row 0
-    int count;  ///< columns of the lane that exist
-
-    template <int kRows>
-    __device__ __forceinline__ StateColumnsOfWarp(const DeltaKernelArgs& args,
-                                                  const DeltaPlace& place, int slot,
-                                                  const StateTile<S, kRows>& /*tile*/) {
-        const int first = place.column + StateTile<S, kRows>::column_of(place.lane);
-        const int left = args.d_v - first;
-        constexpr int columns = StateTile<S, kRows>::kColumns;
-        count = left < 0 ? 0 : left < columns ? left : columns;
-        data = static_cast<S*>(args.state) + slot * args.state_slot + place.h * args.state_head +
-               (count > 0 ? first : 0);
-    }
-};
+/// f(columns from the lane's first one on, how many of the lane's exist) with the warp's columns of
+/// one slot's head.
+template <class S, class F>
+__device__ __forceinline__ void with_columns(const DeltaKernelArgs& args, const DeltaPlace& place,
+                                             int slot, const F& f) {
+    const int first = place.column + first_column<S>(place.lane);
+    const int left = args.d_v - first;
+    const int count = left < 0 ? 0 : left < kLaneColumns<S> ? left : kLaneColumns<S>;
+    f(args.states.columns<S>(slot, place.h, args.d_k, args.d_v).from(count > 0 ? first : 0), count);
+}
+template <class S, int kRows>
+__device__ __forceinline__ void load_tile(StateTile<S, kRows>& tile, const DeltaKernelArgs& args,
+                                          const DeltaPlace& place, int slot, bool coarse) {
+    with_columns<S>(args, place, slot, [&](const StateColumns<S>& columns, int count) {
+        tile.load(columns, args.d_k, count, args.vector, coarse, place.lane);
+    });
+}
+template <class S, int kRows>
+__device__ __forceinline__ void store_tile(StateTile<S, kRows>& tile, const DeltaKernelArgs& args,
+                                           const DeltaPlace& place, int slot) {
+    with_columns<S>(args, place, slot, [&](const StateColumns<S>& columns, int count) {
+        tile.store(columns, args.d_k, count, args.vector, place.lane);
+    });
+}
 
 /// A lane's share of a row of up to 256 elements into shared memory, the rest of it zeros:
 /// to[i] = f(i) for i < size.

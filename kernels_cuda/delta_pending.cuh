@@ -9,7 +9,8 @@
 /// registers once (state_tile.cuh) and serves all tokens; the triangular system is solved per
 /// column, sixteen lanes for u and sixteen for o of the same columns. Folding writes
 ///   S = e^{G_n} S + sum_j e^{G_n - G_{j+1}} k_j u_j^T
-/// in the same pass, and the tokens then read what was stored, rounded if the state is.
+/// in the same pass, and the tokens then read what was stored, rounded if the state is. Of int8
+/// states tokens read the integers alone, and folding all.
 ///
 /// Who appends. An update's u is written by the warp that has its columns. Keys and decays are read
 /// by every block of a head or of its key head: where nothing is folded their new rows lie behind
@@ -49,12 +50,10 @@ class PendingBlock {
 
     __device__ __forceinline__ void run(const std::int8_t* parents) {
         StateTile<S, kRows> tile;
-        const StateColumnsOfWarp<S> state(args_, place_, entry_.slot, tile);
         if (entry_.fresh)
             tile.clear();
         else
-            tile.load(state.data, args_.state_row, args_.d_k, state.count, args_.vector,
-                      place_.lane);
+            load_tile(tile, args_, place_, entry_.slot, entry_.folded == 0);
         stage_pending();
         if (entry_.folded == 0) stage_tokens();
         if (place_.warp == 0) {
@@ -67,11 +66,7 @@ class PendingBlock {
             stage_tokens();
             __syncthreads();
         }
-        if (entry_.folded > 0 || entry_.fresh) {
-            tile.store(state.data, args_.state_row, args_.d_k, state.count, args_.vector,
-                       place_.lane);
-            tile.round();
-        }
+        if (entry_.folded > 0 || entry_.fresh) store_tile(tile, args_, place_, entry_.slot);
         if (n_tokens_ == 0) return;
         pending_products(shared_, entry_.before, n_tokens_, place_);
         if (entry_.folded == 0) append_keys();
@@ -137,8 +132,7 @@ class PendingBlock {
         tile.scale(shared_.fold_total[0]);
         for (int j = 0; j < entry_.folded; ++j) {
             const float weight = shared_.fold[j];
-            const float* const u =
-                warp_u_ + j * kTileColumns + StateTile<S, kRows>::column_of(place_.lane);
+            const float* const u = warp_u_ + j * kTileColumns + first_column<S>(place_.lane);
             typename StateTile<S, kRows>::Columns weighted;
 #pragma unroll
             for (int c = 0; c < StateTile<S, kRows>::kColumns; ++c) weighted[c] = weight * u[c];

@@ -114,11 +114,10 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, kLeastBlocks<kRow
     if (entry.slot < 0) return clear_output(args, place, entry);
 
     StateTile<S, kRows> tile;
-    const StateColumnsOfWarp<S> state(args, place, entry.slot, tile);
     if (entry.fresh)
         tile.clear();
     else
-        tile.load(state.data, args.state_row, args.d_k, state.count, args.vector, place.lane);
+        load_tile(tile, args, place, entry.slot, false);
     for (int first = 0; first < entry.n_tokens; first += n_stage) {
         const index_t token = static_cast<index_t>(entry.first_token) + first;
         if (first > 0) __syncthreads();  // all have read the tokens before
@@ -130,7 +129,7 @@ __global__ void __launch_bounds__(kDeltaWarps* lanes_per_warp, kLeastBlocks<kRow
         for (int i = 0; i < left && i < n_stage; ++i)
             recurrent_token(tile, stage, i, args, place, token + i);
     }
-    tile.store(state.data, args.state_row, args.d_k, state.count, args.vector, place.lane);
+    store_tile(tile, args, place, entry.slot);
 }
 
 }  // namespace deltanet::cuda

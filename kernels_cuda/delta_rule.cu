@@ -32,14 +32,7 @@ struct Type {
 /// f(Type<S>{}) with what the state is stored as.
 template <class F>
 void with_storage(const StateView<float>& state, F&& f) {
-    state.visit([&](const auto& view) {
-        using S = typename std::remove_cvref_t<decltype(view)>::value_type;
-        if constexpr (std::is_same_v<S, i8>) {
-            detail::fail(kName, "state", "float32, bf16 or f16", "an int8 state");
-        } else {
-            f(Type<S>{});
-        }
-    });
+    state.visit([&]<class S>(const View<S, 4>&) { f(Type<S>{}); });
 }
 
 /// f(integral_constant) with the rows that tiles have for this d_k.
@@ -66,13 +59,11 @@ void check_sizes(index_t d_k, index_t d_v) {
 [[nodiscard]] DeltaKernelArgs state_args(const StateView<float>& states, HeadMap head_map,
                                          index_t n_heads_k) {
     DeltaKernelArgs args;
-    states.visit([&](const auto& view) {
-        args.state = view.data();
-        args.state_slot = view.stride(0);
-        args.state_head = view.stride(1);
-        args.state_row = view.stride(2);
-        args.vector =
-            fits_vectors(view.data(), view.stride(0), view.stride(1), view.stride(2), view.size(3));
+    args.states = SlotStates::of(states);
+    states.visit([&]<class S>(const View<S, 4>& view) {
+        constexpr index_t bytes = kLaneColumns<S> * static_cast<index_t>(sizeof(S));
+        args.vector = fits_vectors<bytes>(view.data(), view.stride(0), view.stride(1),
+                                          view.stride(2), view.size(3));
     });
     args.n_heads_k = static_cast<std::int32_t>(n_heads_k);
     args.n_heads_v = static_cast<std::int32_t>(states.size(1));
@@ -221,7 +212,6 @@ index_t delta_rule_scratch_bytes(index_t d_k, index_t d_v, index_t heads_per_gro
 void delta_rule(const DeltaRuleArgs<float>& args, std::span<std::byte> scratch,
                 cudaStream_t stream) {
     check_sizes(args.k.size(2), args.v.size(2));
-    with_storage(args.state, [](auto) {});  // refuses what there is no kernel for
     const index_t capacity = args.pending.capacity();
     const DeltaKernelArgs delta = kernel_args(args);
     if (delta.d_v == 0) return;

@@ -82,11 +82,11 @@ __device__ __forceinline__ float row_sum(float value, int lanes) {
     return value;
 }
 
-/// 16-byte accesses fit: the address and these strides and sizes, in floats.
-template <class T, class... Counts>
+/// Accesses of so many bytes fit: the address and these strides and sizes, in elements.
+template <index_t Bytes = 16, class T, class... Counts>
 [[nodiscard]] bool fits_vectors(const T* data, Counts... counts) noexcept {
-    return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 &&
-           ((static_cast<index_t>(counts) * static_cast<index_t>(sizeof(T)) % 16 == 0) && ...);
+    return reinterpret_cast<std::uintptr_t>(data) % Bytes == 0 &&
+           ((static_cast<index_t>(counts) * static_cast<index_t>(sizeof(T)) % Bytes == 0) && ...);
 }
 
 }  // namespace deltanet::cuda

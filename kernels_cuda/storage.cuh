@@ -16,6 +16,7 @@ namespace deltanet::cuda {
 template <class T, int N>
 using Array = T[static_cast<std::size_t>(N)];
 
+/// Exact.
 template <class S>
 __device__ __forceinline__ float as_float(S value) {
     if constexpr (std::is_same_v<S, float>)

@@ -4,7 +4,7 @@
 /// numbers.
 #pragma once
 
-#include "cuda/device.hpp"
+#include "cuda/state_memory.hpp"
 #include "kernels_cuda/chunked_delta_rule.hpp"
 #include "support/compare.hpp"
 #include <deltanet/reference/backend.hpp>
@@ -41,8 +41,7 @@ struct ChunkProblem {
         decay_log = uniform(s.n_tokens * s.n_heads_v(), -2, 0);
         for (float& g : decay_log) g = generator() % 3 == 0 ? g : g * 0.02F;
         beta = uniform(s.n_tokens * s.n_heads_v(), 0.05, 0.95);
-        for (const float x : uniform(s.n_slots * s.n_heads_v() * s.d_k * s.d_v, -1, 1))
-            state.push_back(from_float<S>(x));
+        state = random_states<S>(state_shape(), generator);
     }
 
     [[nodiscard]] std::vector<float> uniform(index_t n, double low, double high) {
@@ -65,15 +64,19 @@ struct ChunkProblem {
         return values;
     }
 
+    [[nodiscard]] Shape<4> state_shape() const {
+        return {sizes.n_slots, sizes.n_heads_v(), sizes.d_k, sizes.d_v};
+    }
+
     ChunkSizes sizes;
     std::mt19937 generator;
     std::vector<float> q, k, v, decay_log, beta;
-    std::vector<S> state;
+    std::vector<S> state;  ///< as state_memory.hpp has them
     std::vector<SequenceSpan> sequences;
     double scale = 0.0;
 };
 
-/// Outputs [n_tokens, H_v, d_v] and states [n_slots, H_v, d_k, d_v].
+/// Outputs [n_tokens, H_v, d_v] and states, as numbers [n_slots, H_v, d_k, d_v] or in their memory.
 template <class T, class S = T>
 using ChunkResult = std::pair<std::vector<T>, std::vector<S>>;
 
@@ -92,7 +95,7 @@ ChunkResult<float, S> run_chunked(const ChunkProblem<S>& problem,
     DeviceTensor<float, 3> v(values, problem.v, s.padding);
     DeviceTensor<float, 2> decay_log({s.n_tokens, s.n_heads_v()}, problem.decay_log, s.padding);
     DeviceTensor<float, 2> beta({s.n_tokens, s.n_heads_v()}, problem.beta, s.padding);
-    DeviceTensor<S, 4> state({s.n_slots, s.n_heads_v(), s.d_k, s.d_v}, problem.state, s.padding);
+    DeviceStates<S> state(problem.state_shape(), problem.state, s.padding);
     const std::vector<float> untouched(problem.v.size(), kUntouched);
     DeviceTensor<float, 3> output(values, untouched, s.padding);
     DeltaRuleArgs<float> args{.q = q.cview(),
@@ -120,12 +123,13 @@ ChunkResult<double> run_oracle(const ChunkProblem<S>& problem) {
     const ChunkSizes& s = problem.sizes;
     const auto doubles = [](const auto& values) {
         std::vector<double> result;
-        for (const auto x : values) result.push_back(static_cast<double>(to_float(x)));
+        for (const float x : values) result.push_back(static_cast<double>(x));
         return result;
     };
     const auto q = doubles(problem.q), k = doubles(problem.k), v = doubles(problem.v);
     const auto decay_log = doubles(problem.decay_log), beta = doubles(problem.beta);
-    std::vector<double> state = doubles(problem.state);
+    std::vector<S> stored = problem.state;
+    std::vector<double> state = state_values(stored, problem.state_shape());
     std::vector<double> output(v.size(), static_cast<double>(kUntouched));
     std::vector<SequenceSpan> sequences;
     for (const SequenceSpan& sequence : problem.sequences) {
@@ -165,7 +169,7 @@ class RowErrors {
         double error = 0.0;
         double size = 0.0;
         for (index_t i = 0; i < width; ++i) {
-            const double difference = static_cast<double>(to_float(actual[i])) - expected[i];
+            const double difference = static_cast<double>(actual[i]) - expected[i];
             error += difference * difference;
             size += expected[i] * expected[i];
         }
@@ -212,7 +216,10 @@ void check_chunked(const ChunkProblem<S>& problem, const ChunkResult<float, S>& 
             REQUIRE(bits(actual.first[j], kUntouched));
     }
     RowErrors states;
+    std::vector<S> memory = actual.second;
+    const std::vector<double> values = state_values(memory, problem.state_shape());
     const index_t slot_rows = s.n_heads_v() * s.d_k;
+    const auto slot_size = static_cast<std::size_t>(slot_elements<S>(problem.state_shape()));
     for (index_t slot = 0; slot < s.n_slots; ++slot) {
         const auto first = static_cast<std::size_t>(slot * slot_rows * s.d_v);
         const bool is_named =
@@ -220,16 +227,15 @@ void check_chunked(const ChunkProblem<S>& problem, const ChunkResult<float, S>& 
                         [&](const SequenceSpan& sequence) { return sequence.slot == slot; });
         for (index_t row = 0; is_named && row < slot_rows; ++row) {
             const std::size_t i = first + static_cast<std::size_t>(row * s.d_v);
-            states.add(&actual.second[i], &expected.second[i], s.d_v);
+            states.add(&values[i], &expected.second[i], s.d_v);
         }
-        for (index_t i = 0; !is_named && i < slot_rows * s.d_v; ++i) {
-            const std::size_t element = first + static_cast<std::size_t>(i);
-            REQUIRE(bits(actual.second[element], problem.state[element]));
+        const std::size_t element = static_cast<std::size_t>(slot) * slot_size;
+        if (!is_named) {
+            REQUIRE(std::memcmp(&actual.second[element], &problem.state[element],
+                                slot_size * sizeof(S)) == 0);
         }
     }
-    const double storage = dtype_v<S> == DType::bf16  ? 0x1p-8
-                           : dtype_v<S> == DType::f16 ? 0x1p-11
-                                                      : 0.0;
+    const double storage = 2 * kStorageRounding<S>;
     CHECK(outputs.relative() <= kChunkBound);
     CHECK(outputs.worst() <= 2 * kChunkBound);
     CHECK(states.relative() <= std::hypot(kChunkBound, storage));

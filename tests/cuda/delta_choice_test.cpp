@@ -111,8 +111,8 @@ TEST_CASE("delta_rule choice: a sequence has the same bits in any batch") {
     }
 }
 
-TEMPLATE_TEST_CASE("delta_rule choice: long sequences fold what was pending first", "", float,
-                   bf16) {
+TEMPLATE_TEST_CASE("delta_rule choice: long sequences fold what was pending first", "", float, bf16,
+                   i8) {
     DeltaSlots<TestType> slots({.n_heads_k = 1,
                                 .r = 2,
                                 .d_k = 64,

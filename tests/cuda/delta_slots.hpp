@@ -5,8 +5,8 @@
 /// updates and outputs in float.
 #pragma once
 
-#include "cuda/device.hpp"
 #include "cuda/random_tensors.hpp"
+#include "cuda/state_memory.hpp"
 #include <deltanet/cuda/ops.hpp>
 #include <deltanet/reference/backend.hpp>
 
@@ -25,16 +25,11 @@ struct DeltaSizes {
     [[nodiscard]] index_t n_heads_v() const { return n_heads_k * r; }
 };
 
-/// The relative size of half a unit of S in the last place: one rounding.
-template <class S>
-inline constexpr double kStorageRounding = std::is_same_v<S, float>  ? 0x1p-24
-                                           : std::is_same_v<S, bf16> ? 0x1p-9
-                                                                     : 0x1p-12;
-
 /// Root mean square, relative: sums of d_k products have about sqrt(d_k) roundings at random, the
 /// decays, the correction and the sum of updates some more. Corrections damp errors of the state,
-/// so that they do not grow with the tokens. What is stored in 16 bits may be rounded to the other
-/// side than the oracle's.
+/// so that they do not grow with the tokens. What is stored in less may be rounded to the other
+/// side than the oracle's. Where an element of an int8 state lies between two integers, steps may
+/// read different ones, 1 / 127 of a column apart, in one of thousands of elements.
 template <class S>
 [[nodiscard]] double delta_bound(index_t d_k) {
     const double sums = eps<float>() * (8.0 + std::sqrt(static_cast<double>(d_k)));
@@ -79,9 +74,7 @@ template <class S>
 class DeltaSlots {
   public:
     DeltaSlots(const DeltaSizes& sizes, std::uint32_t seed) : s(sizes), generator(seed) {
-        std::vector<float> random(count(state_shape()));
-        for (float& x : random) x = 2.0F * static_cast<float>(generator()) / 4294967296.0F - 1.0F;
-        for (const float x : random) oracle.state.push_back(from_float<S>(x));
+        oracle.state = random_states<S>(state_shape(), generator);
         for (auto [values, shape] :
              {std::pair{&oracle.k, k_shape()}, std::pair{&oracle.u, u_shape()}})
             values->assign(count(shape), std::nanf(""));
@@ -122,6 +115,9 @@ class DeltaSlots {
         check_slots();
     }
 
+    /// Elements of the device's states, in order.
+    [[nodiscard]] std::vector<double> states() { return state_values(device.state, state_shape()); }
+
     [[nodiscard]] double bound() const {
         return (s.capacity > 0 ? 2.0 : 1.0) * delta_bound<S>(s.d_k) + s.extra_bound;
     }
@@ -131,6 +127,8 @@ class DeltaSlots {
     SlotValues<S> oracle, device;
     std::vector<float> output;  ///< of the last step, by the device
     std::vector<index_t> pending;
+
+    [[nodiscard]] Shape<4> state_shape() const { return {s.n_slots, s.n_heads_v(), s.d_k, s.d_v}; }
 
   private:
     using Results =
@@ -142,13 +140,12 @@ class DeltaSlots {
         for (const index_t extent : shape) n *= at(extent);
         return n;
     }
-    [[nodiscard]] Shape<4> state_shape() const { return {s.n_slots, s.n_heads_v(), s.d_k, s.d_v}; }
     [[nodiscard]] Shape<4> k_shape() const { return {s.n_slots, s.capacity, s.n_heads_k, s.d_k}; }
     [[nodiscard]] Shape<4> u_shape() const { return {s.n_slots, s.capacity, s.n_heads_v(), s.d_v}; }
     [[nodiscard]] Shape<3> log_shape() const { return {s.n_slots, s.capacity, s.n_heads_v()}; }
 
     [[nodiscard]] StateView<float> oracle_state() {
-        return View<S, 4>(oracle.state.data(), state_shape());
+        return host_states(oracle.state, state_shape());
     }
     [[nodiscard]] PendingUpdates<float> oracle_updates() {
         return {{oracle.k.data(), k_shape()},
@@ -160,12 +157,9 @@ class DeltaSlots {
     void poison(const std::vector<SequenceSpan>& sequences) {
         for_each_dropped_update(
             [&](std::size_t i, auto member) { (device.*member)[i] = std::nanf(""); });
-        const std::size_t slot_size = count(state_shape()) / at(s.n_slots);
         for (const SequenceSpan& sequence : sequences) {
-            if (is_padding(sequence) || sequence.start == Start::resume) continue;
-            std::fill_n(
-                device.state.begin() + static_cast<std::ptrdiff_t>(at(sequence.slot) * slot_size),
-                slot_size, from_float<S>(std::nanf("")));
+            if (!is_padding(sequence) && sequence.start == Start::fresh)
+                fill_slot(device.state, state_shape(), sequence.slot, std::nan(""));
         }
     }
     template <class F>
@@ -195,7 +189,7 @@ class DeltaSlots {
         [[nodiscard]] Results download() {
             return {state.download(), k.download(), u.download(), decay_log.download()};
         }
-        DeviceTensor<S, 4> state;
+        DeviceStates<S> state;
         DeviceTensor<float, 4> k, u;
         DeviceTensor<float, 3> decay_log;
     };
@@ -248,12 +242,7 @@ class DeltaSlots {
 
     /// States and the updates that are pending are the oracle's; keys and decays to the bit.
     void check_slots() {
-        std::vector<float> actual, expected;
-        for (std::size_t i = 0; i < oracle.state.size(); ++i) {
-            actual.push_back(to_float(device.state[i]));
-            expected.push_back(to_float(oracle.state[i]));
-        }
-        CHECK(relative_rms(actual, expected) <= bound());
+        CHECK(relative_rms(states(), state_values(oracle.state, state_shape())) <= bound());
         for_each_dropped_update(
             [&](std::size_t i, auto member) { (device.*member)[i] = (oracle.*member)[i] = 0.0F; });
         CHECK(bit_equal(device.k, oracle.k));

@@ -36,28 +36,44 @@ std::optional<Traffic> traffic_of_step(const DeltaSizes& sizes, index_t n_tokens
     return traffic;
 }
 
+/// Bytes of a layer's states. `coarse`: as a step reads them that writes nothing.
+template <class S>
+struct StateBytes {
+    index_t asked, read, written;
+
+    StateBytes(const DeltaSizes& s, bool coarse) {
+        written = s.n_heads_v() * state_head_bytes(dtype_v<S>, s.d_k, s.d_v);
+        asked = read = written;
+        if constexpr (std::is_same_v<S, i8>) {
+            const index_t scales = s.n_heads_v() * s.d_v * 4;
+            if (coarse) read = s.n_heads_v() * s.d_k * s.d_v + scales;
+            asked = read + 7 * scales;  // each of the 8 groups of rows reads them
+        }
+    }
+};
+
 constexpr DeltaSizes kLayer{.n_heads_k = 2, .r = 2, .d_k = 128, .d_v = 128};
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("delta_rule traffic: a written state is read once and written once", "", float,
-                   bf16) {
+                   bf16, i8) {
     for (const index_t n : {1, 4}) {
         const auto traffic = traffic_of_step<TestType>(kLayer, n, 0);
         if (!traffic) return;
         const index_t n_heads_k = kLayer.n_heads_k, d_k = kLayer.d_k, d_v = kLayer.d_v;
         const index_t n_heads_v = kLayer.n_heads_v();
-        const index_t state = n_heads_v * d_k * d_v * static_cast<index_t>(sizeof(TestType));
+        const StateBytes<TestType> state(kLayer, false);
         const index_t blocks = n_heads_v * (d_v / 64);
         CAPTURE(n);
         const Traffic expected{
-            static_cast<std::uint64_t>(state + 4 * n * (2 * blocks * d_k + n_heads_v * d_v) +
+            static_cast<std::uint64_t>(state.asked + 4 * n * (2 * blocks * d_k + n_heads_v * d_v) +
                                        // the decay is read by each lane, beta by one
                                        4 * n * blocks * (32 + 1)),
-            static_cast<std::uint64_t>(state + 4 * n * n_heads_v * d_v),
-            static_cast<std::uint64_t>(state +
+            static_cast<std::uint64_t>(state.written + 4 * n * n_heads_v * d_v),
+            static_cast<std::uint64_t>(state.read +
                                        4 * n * (2 * n_heads_k * d_k + n_heads_v * (d_v + 2))),
-            static_cast<std::uint64_t>(state + 4 * n * n_heads_v * d_v)};
+            static_cast<std::uint64_t>(state.written + 4 * n * n_heads_v * d_v)};
         CHECK(traffic->read == expected.read);
         CHECK(traffic->written == expected.written);
         CHECK(traffic->distinct_read == expected.distinct_read);
@@ -66,7 +82,7 @@ TEMPLATE_TEST_CASE("delta_rule traffic: a written state is read once and written
 }
 
 TEMPLATE_TEST_CASE("delta_rule traffic: with pending updates the state is read once, not written",
-                   "", float, bf16) {
+                   "", float, bf16, i8) {
     DeltaSizes sizes = kLayer;
     sizes.capacity = 12;
     for (const index_t n : {1, 4}) {
@@ -75,17 +91,18 @@ TEMPLATE_TEST_CASE("delta_rule traffic: with pending updates the state is read o
             if (!traffic) return;
             const index_t h_k = sizes.n_heads_k, h_v = sizes.n_heads_v(), d_k = sizes.d_k,
                           d_v = sizes.d_v;
-            const index_t state = h_v * d_k * d_v * static_cast<index_t>(sizeof(TestType));
+            const StateBytes<TestType> state(sizes, true);
             const index_t blocks = h_v * (d_v / 64);
             CAPTURE(n, pending);
             CHECK(traffic->read ==
                   static_cast<std::uint64_t>(
-                      state + 4 * blocks * ((2 * n + pending) * d_k + 2 * n + pending) +
+                      state.asked + 4 * blocks * ((2 * n + pending) * d_k + 2 * n + pending) +
                       4 * h_v * ((n + pending) * d_v + n)));
             CHECK(traffic->written ==
                   static_cast<std::uint64_t>(4 * n * (2 * h_v * d_v + h_k * d_k + h_v)));
             CHECK(traffic->distinct_read ==
-                  static_cast<std::uint64_t>(state + 4 * n * (2 * h_k * d_k + h_v * (d_v + 2)) +
+                  static_cast<std::uint64_t>(state.read +
+                                             4 * n * (2 * h_k * d_k + h_v * (d_v + 2)) +
                                              4 * pending * (h_k * d_k + h_v * (d_v + 1))));
             CHECK(traffic->distinct_written == traffic->written);
         }

@@ -79,18 +79,20 @@ TEST_CASE("cuda layer: programs of slot operations are a replay of the tokens th
 }
 
 TEST_CASE("cuda layer: a session goes on where it was saved, here or there") {
+    const DType state = GENERATE(DType::f32, DType::i8);
+    const double bound = kFloatBound + storage_bound(state);
     static_cast<void>(for_each_schedule([&] {
-        LayerPair p(pair_config(16), {.slots = 2, .rollback = 4});
-        p.step({{.slot = 0, .n_tokens = 7, .start = Start::fresh}}, kFloatBound);
-        p.step({{.slot = 0, .n_tokens = 3}}, kFloatBound);  // stays pending
+        LayerPair p(pair_config(16), {.slots = 2, .state = state, .rollback = 4});
+        p.step({{.slot = 0, .n_tokens = 7, .start = Start::fresh}}, bound);
+        p.step({{.slot = 0, .n_tokens = 3}}, bound);  // stays pending
         const std::vector<std::byte> there = save_slot(p.slots, 0, 5);
         const std::vector<std::byte> here = save_slot(p.expected, 0, 5);
         load_slot(p.expected, 1, there, 5);
         load_slot(p.slots, 1, here, 5);
         REQUIRE(save_slot(p.expected, 1, 5) == there);
         REQUIRE(save_slot(p.slots, 1, 5) == here);
-        p.step({{.slot = 1, .n_tokens = 2}}, kFloatBound);  // folds what was pending elsewhere
-        p.compare_slots(kFloatBound);
+        p.step({{.slot = 1, .n_tokens = 2}}, bound);  // folds what was pending elsewhere
+        p.compare_slots(bound);
         // Less room for rollback and another type: folded and converted.
         StateSlots narrow(p.config, p.there({.slots = 1, .state = DType::f16, .rollback = 1}));
         load_slot(narrow, 0, here, 5);

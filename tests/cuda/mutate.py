@@ -46,7 +46,7 @@ LEFT_OUT = {"ptx.cuh", "launch.cuh"}
 # (file, text of the line, rule): why no test can tell the mutant from the kernel.
 EQUIVALENT = {
     ("chunk_tiles.cuh",
-     "f((lane >> 2) + (e >> 1) * 8, n * 8 + (lane & 3) * 2 + (e & 1), sums.half[n][e]);",
+     "__device__ __forceinline__ int row_of_sums(int h, int lane) { return (lane >> 2) + h * 8; }",
      "fragment row shifted"):
         "the rows are a warp's value columns, which never mix; values, outputs and states take this one order",
 }

@@ -38,7 +38,7 @@ void shift_rows(View<float, 2> y, index_t first, index_t count, cudaStream_t str
 /// y = x, rounded to nearest: what products in bfloat16 multiply. Innermost strides are 1.
 void round_rows(View<const float, 2> x, View<bf16, 2> y, cudaStream_t stream);
 
-/// Head sizes up to 256; states in float32, bf16 and f16. An int8 state is refused.
+/// Head sizes up to 256; states of every type.
 inline constexpr index_t kMaxHeadSize = 256;
 
 /// Bytes of device memory that `delta_rule` needs as `scratch`, aligned to 64.

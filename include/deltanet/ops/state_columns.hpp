@@ -55,10 +55,10 @@ struct StateColumns {
     S* data;
     index_t stride;
 
-    [[nodiscard]] DELTANET_FORCE_INLINE S* row(index_t i) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE constexpr S* row(index_t i) const noexcept {
         return data + i * stride;
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE StateColumns from(index_t column) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE constexpr StateColumns from(index_t column) const noexcept {
         return {data + column, stride};
     }
 };
@@ -69,30 +69,37 @@ struct StateColumns<i8> {
     std::uint8_t* residual;  ///< rows as far apart as those of c
     float* scale;
 
-    [[nodiscard]] DELTANET_FORCE_INLINE i8* row(index_t i) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE constexpr i8* row(index_t i) const noexcept {
         return data + i * stride;
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE std::uint8_t* residual_row(index_t i) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE constexpr std::uint8_t* residual_row(
+        index_t i) const noexcept {
         return residual + i / 2 * stride;
     }
-    [[nodiscard]] DELTANET_FORCE_INLINE StateColumns from(index_t column) const noexcept {
+    [[nodiscard]] DELTANET_FORCE_INLINE constexpr StateColumns from(index_t column) const noexcept {
         return {data + column, stride, residual + column, scale + column};
     }
 };
+
+/// Those of the head of `sizes` that begins at `data`. Not evaluated by a compiler; kernels of GPUs
+/// call what is constexpr.
+template <class S>
+[[nodiscard]] DELTANET_FORCE_INLINE constexpr StateColumns<S> columns_at(
+    S* data, index_t stride, [[maybe_unused]] const QuantizedHead& sizes) noexcept {
+    if constexpr (std::is_same_v<S, i8>) {
+        auto* const bytes = reinterpret_cast<std::uint8_t*>(data);
+        return {data, stride, bytes + sizes.residual(),
+                reinterpret_cast<float*>(bytes + sizes.scale())};
+    } else {
+        return {data, stride};
+    }
+}
 
 /// Those of head h of a slot.
 template <class S>
 [[nodiscard]] DELTANET_FORCE_INLINE StateColumns<S> columns_of(const View<S, 4>& states,
                                                                index_t slot, index_t h) noexcept {
-    S* const data = states.ptr(slot, h);
-    if constexpr (std::is_same_v<S, i8>) {
-        const QuantizedHead head{states.size(2), states.size(3)};
-        auto* const bytes = reinterpret_cast<std::uint8_t*>(data);
-        return {data, states.stride(2), bytes + head.residual(),
-                reinterpret_cast<float*>(bytes + head.scale())};
-    } else {
-        return {data, states.stride(2)};
-    }
+    return columns_at(states.ptr(slot, h), states.stride(2), {states.size(2), states.size(3)});
 }
 
 namespace detail {

@@ -54,6 +54,18 @@ __global__ void same_value_by_all(float* y) {
     __syncthreads();
     y[threadIdx.x] = s;
 }
+/// Bytes of shared memory next to each other, each lane its own, and then its neighbour's.
+__global__ void neighbouring_bytes(float* y, bool of_neighbour) {
+    __shared__ unsigned char s[64];
+    s[threadIdx.x] = 1;
+    y[threadIdx.x] = static_cast<float>(s[threadIdx.x ^ (of_neighbour ? 1U : 0U)]);
+}
+__global__ void every_other_byte(float* y, unsigned first) {
+    __shared__ unsigned char s[128];
+    s[2 * threadIdx.x] = 1;
+    y[threadIdx.x] = static_cast<float>(s[2 * threadIdx.x + first]);
+}
+__global__ void global_bytes(i8* y) { y[threadIdx.x].value = 1; }
 __global__ void global_across_warps(float* y) {
     y[threadIdx.x] = 1.0F;
     y[128 + threadIdx.x] = y[(threadIdx.x + 32) % 64];
@@ -102,6 +114,23 @@ TEST_CASE("cuda executor: races in shared memory") {
                            [] { try_launch(written_before_it_was_read, 1, 64, Buffer()); });
     expect_checked_finding("write-after-write race on shared memory",
                            [] { try_launch(same_value_by_all, 1, 64, Buffer()); });
+}
+
+TEST_CASE("cuda executor: bytes are apart from their neighbours") {
+    expect_clean([] { try_launch(neighbouring_bytes, 1, 64, Buffer(), false); });
+    expect_checked_finding("read-after-write race on shared memory",
+                           [] { try_launch(neighbouring_bytes, 1, 64, Buffer(), true); });
+    expect_clean([] { try_launch(every_other_byte, 1, 64, Buffer(), 0U); });
+    expect_checked_finding("read of uninitialised shared memory",
+                           [] { try_launch(every_other_byte, 1, 64, Buffer(), 1U); });
+    const auto on_bytes = [](index_t n, unsigned n_threads) {
+        return [=] {
+            DeviceTensor<i8, 1> bytes({n});
+            try_launch(global_bytes, 1, n_threads, bytes.data());
+        };
+    };
+    expect_clean(on_bytes(33, 33));
+    expect_checked_finding("out-of-bounds write to global memory", on_bytes(33, 34));
 }
 
 TEST_CASE("cuda executor: races in global memory") {

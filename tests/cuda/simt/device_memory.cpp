@@ -50,9 +50,8 @@ void* allocate_global(std::size_t bytes) {
     unsigned char* const memory = arena + used;
     used += reserved;
     std::memset(memory, 0xFF, bytes);
-    const std::size_t even = (bytes + 1) / 2 * 2;
     shadow_mark_global(memory, bytes, Contents::undefined);
-    shadow_mark_global(memory + even, reserved - even, Contents::red_zone);
+    shadow_mark_global(memory + bytes, reserved - bytes, Contents::red_zone);
     live[reinterpret_cast<std::uintptr_t>(memory)] = {bytes, reserved};
     return memory;
 }

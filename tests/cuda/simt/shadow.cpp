@@ -35,7 +35,7 @@ std::uintptr_t arguments_bytes = 0;
 
 /// Zero pages until touched.
 Region make_region(std::uintptr_t begin, std::size_t bytes, bool is_shared) {
-    const std::size_t n = bytes / 2 + 1;
+    const std::size_t n = 2 * Region::pairs_of(bytes);
     void* const cells = mmap(nullptr, n * sizeof(Cell), PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (cells == MAP_FAILED) throw std::bad_alloc();
@@ -101,6 +101,12 @@ bool check_place(const Region* region, std::uintptr_t begin, std::size_t bytes, 
     return true;
 }
 
+/// What is split stays so.
+void replace(Cell& old, Cell cell) {
+    cell.flags = static_cast<std::uint8_t>(cell.flags | (old.flags & split));
+    old = cell;
+}
+
 bool check_cell(const Cell& cell, bool is_write, const void* pc) {
     if ((cell.flags & (red_zone | freed)) != 0) {
         if ((cell.flags & freed) != 0) {
@@ -140,14 +146,15 @@ void touch(const void* address, std::size_t bytes, unsigned access, const void* 
     if (!check_place(region, begin, bytes, is_write, pc)) return;
     ++metrics.accesses;
     const Judge judge(*region, clock_now, access, pc);
-    for (std::uintptr_t at = begin & ~std::uintptr_t{1}; at < begin + bytes; at += 2) {
-        Cell& cell = region->cell(at);
-        if (!check_cell(cell, is_write, pc)) return;
-        if (!instrumented) continue;
-        if (!region->is_shared) count_global(cell, bytes == 1 ? 1 : 2, is_write);
+    bool may_go_on = true;
+    region->for_each_cell(begin, bytes, [&](Cell& cell, unsigned n) {
+        may_go_on = check_cell(cell, is_write, pc);
+        if (!may_go_on || !instrumented) return may_go_on;
+        if (!region->is_shared) count_global(cell, n, is_write);
         judge(cell);
-    }
-    if (!instrumented) return;
+        return true;
+    });
+    if (!may_go_on || !instrumented) return;
     if (count_accesses) {
         count_access(pc, begin - (region->is_shared ? region->begin : 0),
                      static_cast<unsigned>(bytes), region->is_shared);
@@ -189,10 +196,11 @@ void shadow_warp_barrier() { ++clock_now.warp_epochs[position.warp]; }
 void shadow_set_in_flight(const void* address, std::size_t bytes, bool on) {
     const Region* const region = region_of(number(address));
     if (region == nullptr) return;
-    for (std::size_t i = 0; i < bytes; i += 2) {
-        std::uint8_t& flags = region->cell(number(address) + i).flags;
-        flags = static_cast<std::uint8_t>(on ? flags | in_flight : flags & ~in_flight);
-    }
+    region->for_each_cell(number(address), bytes, [on](Cell& cell, unsigned) {
+        cell.flags =
+            static_cast<std::uint8_t>(on ? cell.flags | in_flight : cell.flags & ~in_flight);
+        return true;
+    });
 }
 
 bool is_shared_memory(const void* address) {
@@ -208,16 +216,26 @@ void shadow_mark_global(const void* address, std::size_t bytes, Contents content
     if (contents == Contents::red_zone) cell.flags = red_zone;
     if (contents == Contents::freed) cell.flags = freed;
     if (contents == Contents::written) cell.write_epoch = 1;
-    for (std::size_t i = 0; i < bytes; i += 2) global.cell(number(address) + i) = cell;
+    global.for_each_cell(number(address), bytes, [&](Cell& old, unsigned) {
+        replace(old, cell);
+        return true;
+    });
 }
 
 void shadow_copy_global(const void* to, const void* from, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; i += 2) {
-        const Cell& source = global.cell(number(from) + i);
+    std::uintptr_t source = number(from);
+    global.for_each_cell(number(to), bytes, [&](Cell& old, unsigned n) {
         Cell copy{};
-        copy.write_epoch = source.write_epoch != 0 ? 1 : 0;
-        global.cell(number(to) + i) = copy;
-    }
+        // Of two bytes that were written apart, what is known of both.
+        copy.write_epoch = 1;
+        global.for_each_cell(source, n, [&](const Cell& cell, unsigned) {
+            if (cell.write_epoch == 0) copy.write_epoch = 0;
+            return true;
+        });
+        source += n;
+        replace(old, copy);
+        return true;
+    });
 }
 
 }  // namespace simt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// Shadow memory: who last wrote and read each two bytes of shared and global memory, and when.
-/// Knows of races, of memory that nobody wrote, of bounds and of asynchronous copies under way.
+/// Shadow memory: who last wrote and read each byte of shared and global memory, and when. Knows of
+/// races, of memory that nobody wrote, of bounds and of asynchronous copies under way.
 ///
 /// Time is counted in epochs. Each launch, each block and each __syncthreads begins one; blocks
 /// run one after another, so that an epoch belongs to one block. Two accesses of different threads

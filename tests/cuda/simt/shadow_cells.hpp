@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 the deltanet authors
-/// What the shadow memory remembers of each two bytes, and its time.
+/// What the shadow memory remembers of each two bytes, or of each one where bytes were touched
+/// alone, and its time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -16,9 +18,10 @@ enum CellFlag : std::uint8_t {
     many_blocks_read = 16,  ///< in this launch
     red_zone = 32,
     freed = 64,
+    split = 128,  ///< this is for the even byte alone, and the odd one has a cell too
 };
 
-/// For two bytes. Epoch 0: never.
+/// For two bytes, or one. Epoch 0: never.
 struct Cell {
     std::uint32_t write_epoch;
     std::uint32_t read_epoch;
@@ -32,11 +35,33 @@ struct Cell {
 struct Region {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
-    Cell* cells = nullptr;
+    Cell* cells = nullptr;  ///< by two bytes, then the cells of odd bytes
     bool is_shared = false;
 
     [[nodiscard]] bool has(std::uintptr_t address) const { return address - begin < end - begin; }
-    [[nodiscard]] Cell& cell(std::uintptr_t address) const { return cells[(address - begin) / 2]; }
+    [[nodiscard]] static std::size_t pairs_of(std::size_t bytes) { return bytes / 2 + 1; }
+
+    /// f(cell, bytes of it) for all that [from, from + bytes) touches, until f returns false. A
+    /// cell that is touched in part becomes two.
+    template <class F>
+    void for_each_cell(std::uintptr_t from, std::size_t bytes, F&& f) const {
+        const std::uintptr_t to = from + bytes;
+        for (std::uintptr_t at = from - (from - begin) % 2; at < to; at += 2) {
+            const std::size_t pair = (at - begin) / 2;
+            Cell& cell = cells[pair];
+            const bool has_even = at >= from, has_odd = at + 1 < to;
+            if ((cell.flags & split) == 0) {
+                if (has_even && has_odd) {
+                    if (!f(cell, 2U)) return;
+                    continue;
+                }
+                cell.flags |= split;
+                cells[pairs_of(end - begin) + pair] = cell;
+            }
+            if (has_even && !f(cell, 1U)) return;
+            if (has_odd && !f(cells[pairs_of(end - begin) + pair], 1U)) return;
+        }
+    }
 };
 
 /// Time in epochs, see shadow.hpp.
