@@ -49,6 +49,8 @@ EQUIVALENT = {
      "__device__ __forceinline__ int row_of_sums(int h, int lane) { return (lane >> 2) + h * 8; }",
      "fragment row shifted"):
         "the rows are a warp's value columns, which never mix; values, outputs and states take this one order",
+    ("chunk_state.cuh", "if (lane % 4 == 0) to.scale[j] = scale.scale;", "fragment column shifted"):
+        "the four lanes of a column have the same scale, one of them stores it",
 }
 
 
