@@ -146,11 +146,7 @@ class CpuBackend {
 
     template <template <class> class Args, class T>
     void execute(const Args<T>& args, std::span<std::byte> scratch = {}) {
-        const PlanOf<Args<T>> plan(args, workers());
-        const index_t bytes = plan.scratch_bytes();
-        executor_.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
-            plan.run(task, reinterpret_cast<T*>(scratch.data() + worker * bytes));
-        });
+        cpu::run_plan<Arch>(args, scratch.data(), executor_);
     }
 
     /// The norm of heads that are wider than a task of the convolution.

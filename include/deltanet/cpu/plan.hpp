@@ -11,6 +11,8 @@
 
 #include <deltanet/cpu/tuning.hpp>
 
+#include <cstddef>
+
 namespace deltanet::cpu {
 
 /// Specialised for the arguments of each op, in a file of that op.
@@ -23,6 +25,17 @@ template <class Arch, class Args>
 struct PlanOf {
     using type = Plan<Arch, Args>;
 };
+
+/// A whole call by an executor's workers, with `scratch` for all of them, aligned to 64 bytes.
+template <class Arch, template <class> class Args, class T, class E>
+void run_plan(const Args<T>& args, std::byte* scratch, E& executor) {
+    const typename PlanOf<Arch, Args<T>>::type plan(args,
+                                                    static_cast<index_t>(executor.concurrency()));
+    const index_t bytes = plan.scratch_bytes();
+    executor.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
+        plan.run(task, reinterpret_cast<T*>(scratch + worker * bytes));
+    });
+}
 
 /// The tasks of an op that goes over rows, each of a few thousand elements so that handing it out
 /// is not what costs.

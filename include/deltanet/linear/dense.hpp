@@ -59,9 +59,11 @@ class DenseLinear {
             std::byte* const workers = scratch.data() + packed_bytes(n);
             const PackedTokens packed(reinterpret_cast<float*>(scratch.data()), n, in_features(),
                                       cpu::row_part_of(n, in_features()));
-            run(PackTokensArgs<float>{x.slice(0, first, n), packed, weight_.format()}, workers,
+            cpu::run_plan<Arch>(
+                PackTokensArgs<float>{x.slice(0, first, n), packed, weight_.format()}, workers,
                 executor);
-            run(RowProductArgs<float>{weight_, packed, y.slice(0, first, n)}, workers, executor);
+            cpu::run_plan<Arch>(RowProductArgs<float>{weight_, packed, y.slice(0, first, n)},
+                                workers, executor);
         }
     }
 
@@ -73,16 +75,6 @@ class DenseLinear {
     [[nodiscard]] index_t token_block() const noexcept {
         const index_t most = cpu::tuning::row_token_bytes / packed_bytes(16) * 16;
         return std::clamp(most, index_t{16}, cpu::tuning::row_tokens);
-    }
-
-    template <class Args, Executor E>
-    static void run(const Args& args, std::byte* scratch, E& executor) {
-        const typename cpu::PlanOf<Arch, Args>::type plan(
-            args, static_cast<index_t>(executor.concurrency()));
-        const index_t bytes = plan.scratch_bytes();
-        executor.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
-            plan.run(task, reinterpret_cast<float*>(scratch + worker * bytes));
-        });
     }
 
     WeightMatrix weight_;

@@ -55,9 +55,9 @@ class QuantizedLinear {
         std::byte* const workers = scratch.data() + rows_bytes(x.size(0));
         detail::for_each_token_block(x.size(0), kTokenBlock, [&](index_t first, index_t n) {
             const QuantizeRowsArgs<float> quantize{x.slice(0, first, n), rows, weight_.format()};
-            run(quantize, workers, executor);
+            cpu::run_plan<Arch>(quantize, workers, executor);
             const BlockProductArgs<float> product{weight_, rows, y.slice(0, first, n)};
-            run(product, workers, executor);
+            cpu::run_plan<Arch>(product, workers, executor);
         });
     }
 
@@ -69,16 +69,6 @@ class QuantizedLinear {
     [[nodiscard]] bool is_quantized() const noexcept { return input_block() > 1; }
     [[nodiscard]] index_t rows_bytes(index_t n_tokens) const noexcept {
         return std::min(n_tokens, kTokenBlock) * QuantizedRows::bytes_of_row(weight_.cols());
-    }
-
-    template <class Args, Executor E>
-    static void run(const Args& args, std::byte* scratch, E& executor) {
-        const typename cpu::PlanOf<Arch, Args>::type plan(
-            args, static_cast<index_t>(executor.concurrency()));
-        const index_t bytes = plan.scratch_bytes();
-        executor.parallel_for(plan.n_tasks(), [&](index_t task, index_t worker) {
-            plan.run(task, reinterpret_cast<float*>(scratch + worker * bytes));
-        });
     }
 
     WeightMatrix weight_;
